@@ -1,0 +1,171 @@
+"""Named encoders: photos as arrays -> feature vectors, or grids of them.
+
+An encoder is a convolutional network that was trained to name things in pictures, cut off
+before its answer. Preprocessing is part of it, as values, so it can't differ between training
+and captioning.
+"""
+
+import hashlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from captioning.errors import CaptioningError
+
+MINI_WEIGHTS = Path(__file__).parent / "weights" / "mini-xception.weights.h5"
+
+
+@dataclass(frozen=True)
+class EncoderSettings:
+    """What an encoder does to a photo, as values.
+
+    size: pixels a side of the square photo; pixel values become `value * scale + offset`.
+    layer: where the network is read; grid_side, vector_size: shape of what comes out, a grid of
+    (grid_side, grid_side, vector_size), or its average, the vector.
+    """
+
+    name: str
+    layer: str
+    size: int
+    grid_side: int
+    vector_size: int
+    scale: float = 1 / 127.5
+    offset: float = -1.0
+    resize: str = "bicubic"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The settings as plain values, for JSON."""
+        return asdict(self)
+
+
+ENCODERS = {
+    settings.name: settings
+    for settings in (
+        EncoderSettings("xception", "block14_sepconv2_act", 299, 10, 2048),
+        EncoderSettings("xception-block13", "input of block14_sepconv1", 299, 10, 1024),
+        EncoderSettings("mini-xception", "output", 96, 6, 256),
+    )
+}
+
+
+class Encoder:
+    """A network with weights, ready to encode; made by `load_encoder`."""
+
+    def __init__(self, settings: EncoderSettings, network: Any, weights: str) -> None:
+        import keras
+        from keras import layers
+
+        self.settings = settings
+        self.weights = weights
+        self.fingerprint = _fingerprint(network)
+        pixels = layers.Input((settings.size, settings.size, 3), dtype="uint8", name="pixels")
+        scaled = layers.Rescaling(settings.scale, settings.offset)(pixels)
+        grid = network(scaled)  # (photos, side, side, vector_size)
+        vector = layers.GlobalAveragePooling2D(name="vector")(grid)  # (photos, vector_size)
+        self._vectors = _ready(keras.Model(pixels, vector, name=settings.name))
+        self._both = _ready(keras.Model(pixels, [vector, grid], name=settings.name + "-grid"))
+
+    def signature(self) -> dict[str, Any]:
+        """What made the vectors: the settings and a fingerprint of the weights."""
+        return {**self.settings.as_dict(), "weights": self.fingerprint}
+
+    def encode(self, images: np.ndarray) -> np.ndarray:
+        """Feature vectors, float32 (photos, vector_size), of uint8 images (photos, size, size, 3).
+
+        Raises `CaptioningError` when a vector isn't finite.
+        """
+        return self._finite(np.asarray(self._vectors.predict_on_batch(images)))
+
+    def encode_grids(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Vectors as of `encode`, and grids, float32 (photos, side * side, vector_size)."""
+        vectors, grids = map(np.asarray, self._both.predict_on_batch(images))
+        grids = grids.reshape(len(grids), -1, grids.shape[-1])  # (photos, regions, vector_size)
+        return self._finite(vectors), grids
+
+    def _finite(self, vectors: np.ndarray) -> np.ndarray:
+        if np.isfinite(vectors).all():
+            return vectors
+        hint = (
+            "the file's block 14 may be missing: use --encoder xception-block13, "
+            "or other --weights"
+            if self.settings.name == "xception"
+            else "use other --weights"
+        )
+        raise CaptioningError(
+            f"the weights {self.weights} of {self.settings.name} give vectors that are "
+            f"not finite (NaN); {hint}"
+        )
+
+
+def load_encoder(name: str, weights: str = "imagenet") -> Encoder:
+    """The encoder of that name. `weights` is "imagenet" (Keras fetches and caches them) or a file.
+
+    The encoder mini-xception brings its weights along; only a file replaces them.
+    Raises `CaptioningError` for an unknown name, and for weights that can't be had or read.
+    """
+    check_encoder(name, weights)
+    settings = ENCODERS[name]
+    if name == "mini-xception":
+        from captioning.mini_xception import build_mini_xception
+
+        file = MINI_WEIGHTS if weights == "imagenet" else Path(weights)
+        network = build_mini_xception(settings.size)
+        _read_weights(lambda: network.load_weights(file), name, str(file))
+        return Encoder(settings, network, str(file))
+
+    import keras
+
+    whole = _read_weights(
+        lambda: keras.applications.Xception(
+            include_top=False, weights=weights, input_shape=(settings.size, settings.size, 3)
+        ),
+        name,
+        weights,
+    )
+    if name == "xception":
+        return Encoder(settings, whole, weights)
+    block13 = whole.get_layer("block14_sepconv1").input
+    return Encoder(settings, keras.Model(whole.inputs, block13, name="block13"), weights)
+
+
+def check_encoder(name: str, weights: str) -> None:
+    """Raise `CaptioningError` for a name or a file that isn't there; takes no time."""
+    if name not in ENCODERS:
+        raise CaptioningError(f"no encoder is named {name!r}; there are {', '.join(ENCODERS)}")
+    if weights != "imagenet" and not Path(weights).is_file():
+        raise CaptioningError(
+            f"the weights file {weights} is missing; give --weights a file, or imagenet"
+        )
+
+
+def _read_weights(read: Any, name: str, weights: str) -> Any:
+    try:
+        return read()
+    except Exception as error:  # h5py, Keras and urllib each raise their own kinds
+        first_line = str(error).strip().split("\n")[0][:200]
+        if weights == "imagenet":
+            raise CaptioningError(
+                f"the ImageNet weights of {name} could not be fetched ({first_line}). Without "
+                "internet: copy xception_weights_tf_dim_ordering_tf_kernels_notop.h5 from a "
+                "machine that has it and name it with --weights"
+            ) from None
+        raise CaptioningError(
+            f"the file {weights} does not hold weights of {name} ({first_line})"
+        ) from None
+
+
+def _ready(model: Any) -> Any:
+    """Compile for prediction alone. XLA on a CPU made TensorFlow ten times slower here."""
+    import keras
+
+    model.compile(jit_compile=keras.backend.backend() == "jax")
+    return model
+
+
+def _fingerprint(network: Any) -> str:
+    digest = hashlib.sha256()
+    for weight in network.weights:
+        digest.update(np.ascontiguousarray(weight.numpy() if hasattr(weight, "numpy") else weight))
+    return digest.hexdigest()[:16]

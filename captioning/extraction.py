@@ -1,0 +1,84 @@
+"""A folder of photos -> vectors in the store, photos decoded while the network works."""
+
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from captioning.encoders import Encoder
+from captioning.images import UnreadableImageError, load_array
+from captioning.store import Features, FeatureWriter, stamp_of
+
+DECODING_THREADS = 2
+
+
+def read_batches(
+    paths: Iterable[Path], size: int, batch_size: int, failed: dict[Path, str]
+) -> Iterator[tuple[list[Path], np.ndarray]]:
+    """Give (paths, images): uint8 images (up to batch_size, size, size, 3), decoded ahead.
+
+    A photo that can't be read is left out and named in `failed` with the reason. At most two
+    batches wait in memory, however many photos there are.
+    """
+
+    def read(path: Path) -> np.ndarray | str:
+        try:
+            return load_array(path, size)
+        except UnreadableImageError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(DECODING_THREADS) as pool:
+        waiting: list = []
+        remaining = iter(paths)
+        while group := tuple(islice(remaining, batch_size)):
+            waiting.append((group, [pool.submit(read, path) for path in group]))
+            if len(waiting) > 1:
+                yield from _collect(*waiting.pop(0), failed)
+        for entry in waiting:
+            yield from _collect(*entry, failed)
+
+
+def _collect(group: tuple, futures: list, failed: dict[Path, str]) -> Iterator[tuple]:
+    results = [future.result() for future in futures]
+    failed.update((p, r) for p, r in zip(group, results, strict=True) if isinstance(r, str))
+    kept = [(p, r) for p, r in zip(group, results, strict=True) if not isinstance(r, str)]
+    if kept:
+        yield [path for path, _ in kept], np.stack([image for _, image in kept])
+
+
+def extract_features(
+    encoder: Encoder,
+    images: Path,
+    names: list[str],
+    output: Path,
+    batch_size: int = 32,
+    grids: bool = False,
+) -> Features:
+    """Encode the photos `names` of the folder `images` into `output`, going on where it stopped.
+
+    Shows a progress bar on standard error. Raises `CaptioningError` when the disk refuses, or
+    the encoder gives vectors that aren't finite.
+    """
+    writer = FeatureWriter(output, encoder.signature(), grids)
+    stamps = {name: stamp_of(images / name) for name in names}
+    left = [name for name in names if not writer.is_done(name, stamps[name])]
+    name_of = {images / name: name for name in left}
+    failed: dict[Path, str] = {}
+    try:
+        with tqdm(total=len(names), initial=len(names) - len(left), unit=" photos",
+                  desc=encoder.settings.name, smoothing=0.1) as bar:
+            size = encoder.settings.size
+            for paths, pixels in read_batches(name_of, size, batch_size, failed):
+                batch = [name_of[path] for path in paths]
+                vectors, grid = (
+                    encoder.encode_grids(pixels) if grids else (encoder.encode(pixels), None)
+                )
+                writer.add(batch, [stamps[name] for name in batch], vectors, grid)
+                bar.update(len(batch))
+    finally:
+        writer.close()
+    writer.failed = {name_of[path]: reason for path, reason in failed.items()}
+    return writer.finish(names)

@@ -1,0 +1,83 @@
+"""The captioners in Keras' functional API, and the same layers one word at a time."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+
+def build_merge(
+    vector_size: int, vocabulary: int, width: int = 384, dropout: float = 0.5
+) -> keras.Model:
+    """The merge model: the photo's vector and the caption so far are encoded apart, then added.
+
+    Inputs: vectors, float32 (captions, vector_size), and words, int (captions, steps), the
+    caption after `<start>`. Output: logits (captions, steps, vocabulary) of each next word; the
+    softmax over the vocabulary is taken with the loss and in decoding, where it is exact.
+
+    Tanti et al. 2018, "Where to put the image in an image caption generator",
+    https://arxiv.org/abs/1703.09137. There is no mask: padding comes after the caption, and an
+    LSTM knows nothing of what follows.
+    """
+    # === The photo ===
+    vector = layers.Input((vector_size,), name="vector")
+    photo = layers.Normalization(name="standardise")(vector)
+    photo = layers.Dropout(dropout, name="photo_dropout")(photo)
+    photo = layers.Dense(width, activation="relu", name="photo_dense")(photo)
+    photo = layers.Reshape((1, width), name="photo_code")(photo)  # (captions, 1, width)
+
+    # === The caption so far ===
+    words = layers.Input((None,), dtype="int32", name="words")
+    caption = layers.Embedding(vocabulary, width, name="embedding")(words)  # (..., steps, width)
+    caption = layers.Dropout(dropout, name="word_dropout")(caption)
+    caption = layers.LSTM(width, return_sequences=True, name="lstm")(caption)
+
+    # === The next word ===
+    both = layers.Add(name="add")([photo, caption])  # (captions, steps, width)
+    both = layers.Dense(width, activation="relu", name="merge_dense")(both)
+    logits = layers.Dense(vocabulary, name="next_word")(both)  # (captions, steps, vocabulary)
+    return keras.Model([vector, words], logits, name="merge")
+
+
+class MergeSteps:
+    """The layers of a merge model, one word at a time, the LSTM's state kept between words.
+
+    Photos come P at a time, each with K hypotheses (1 for greedy, the beam's width otherwise).
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        get = model.get_layer
+        width = get("photo_dense").units
+        self.vocabulary = get("next_word").units
+        self._width = width
+        self._photo = _ready(keras.Model(model.inputs[0], get("photo_code").output))
+
+        word = layers.Input((None,), dtype="int32")  # (P, K)
+        photo = layers.Input((1, width))
+        hidden, carry = layers.Input((None, width)), layers.Input((None, width))
+        embedded = get("embedding")(word)  # (P, K, width)
+        caption, (new_hidden, new_carry) = get("lstm").cell(embedded, [hidden, carry])
+        both = get("merge_dense")(get("add")([photo, caption]))
+        log_probabilities = ops.log_softmax(get("next_word")(both))  # (P, K, vocabulary)
+        self._step = _ready(
+            keras.Model([word, photo, hidden, carry], [log_probabilities, new_hidden, new_carry])
+        )
+
+    def begin(self, vectors: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+        """What stays (the photos' codes, (P, 1, width)) and the state before the first word."""
+        state = np.zeros((len(vectors), 1, self._width), np.float32)
+        return np.asarray(self._photo.predict_on_batch(vectors)), [state, state]
+
+    def step(
+        self, words: np.ndarray, photo: np.ndarray, state: list[np.ndarray]
+    ) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Log-probabilities (P, K, vocabulary) of the word after `words`, int (P, K); new state."""
+        outputs = self._step.predict_on_batch([words, photo, *state])
+        log_probabilities, *state = map(np.asarray, outputs)
+        return log_probabilities, state
+
+
+def _ready(model: Any) -> Any:
+    model.compile(jit_compile=keras.backend.backend() == "jax")
+    return model
