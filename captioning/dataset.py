@@ -13,9 +13,10 @@ from captioning.files import read_text
 from captioning.text import clean_caption
 
 SPLITS = ("train", "dev", "test")
-IMAGE_ENDINGS = frozenset(
-    ".jpg .jpeg .png .webp .gif .bmp .tif .tiff .avif .heic .heif .jp2 .ppm .pgm".split()
-)
+IMAGE_ENDINGS = {
+    ".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif",
+    ".jp2", ".ppm", ".pgm",
+}
 _SPLIT_FILE = "Flickr_8k.{}Images.txt"
 _TOKEN_FILE = "Flickr8k.token.txt"
 _TABLES = ("captions.txt", "captions.csv")

@@ -44,11 +44,10 @@ def greedy(
     for _ in range(max_length + 1):
         log_probabilities, state = step(words, state)
         log_probabilities = _silence(log_probabilities, never)[:, 0]  # (photos, vocabulary)
-        if len(chosen) == max_length:
-            best = np.full(photos, END)
-        else:
-            best = log_probabilities.argmax(-1)
-        totals += np.where(running, np.take_along_axis(log_probabilities, best[:, None], 1)[:, 0], 0)
+        room = len(chosen) < max_length
+        best = log_probabilities.argmax(-1) if room else np.full(photos, END)
+        gains = np.take_along_axis(log_probabilities, best[:, None], axis=1)[:, 0]  # (photos,)
+        totals += np.where(running, gains, 0.0)
         best = np.where(running, best, END)
         chosen.append(best)
         running &= best != END

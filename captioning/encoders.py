@@ -14,8 +14,6 @@ import numpy as np
 
 from captioning.errors import CaptioningError
 
-MINI_WEIGHTS = Path(__file__).parent / "weights" / "mini-xception.weights.h5"
-
 
 @dataclass(frozen=True)
 class EncoderSettings:
@@ -45,7 +43,7 @@ ENCODERS = {
     for settings in (
         EncoderSettings("xception", "block14_sepconv2_act", 299, 10, 2048),
         EncoderSettings("xception-block13", "input of block14_sepconv1", 299, 10, 1024),
-        EncoderSettings("mini-xception", "output", 96, 6, 256),
+        EncoderSettings("mini-xception", "output", 96, 6, 224),
     )
 }
 
@@ -108,9 +106,9 @@ def load_encoder(name: str, weights: str = "imagenet") -> Encoder:
     check_encoder(name, weights)
     settings = ENCODERS[name]
     if name == "mini-xception":
-        from captioning.mini_xception import build_mini_xception
+        from captioning.mini_xception import WEIGHTS_FILE, build_mini_xception
 
-        file = MINI_WEIGHTS if weights == "imagenet" else Path(weights)
+        file = WEIGHTS_FILE if weights == "imagenet" else Path(weights)
         network = build_mini_xception(settings.size)
         _read_weights(lambda: network.load_weights(file), name, str(file))
         return Encoder(settings, network, str(file))

@@ -1,7 +1,8 @@
-"""The errors that a person at the keyboard can mend, and how a script ends on one."""
+"""The errors that a person at the keyboard can mend, and how a script starts and ends."""
 
 import os
 import sys
+import tempfile
 from collections.abc import Callable
 
 
@@ -16,9 +17,6 @@ def run_script(main: Callable[[], int | None]) -> None:
     a reader that closed the pipe (`... | head`) is no error. Other exceptions are defects of
     the program and keep their traceback.
     """
-    # TensorFlow's start-up notes would bury the messages that a user can act on.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     try:
         code = main() or 0
         sys.stdout.flush()
@@ -33,3 +31,27 @@ def run_script(main: Callable[[], int | None]) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         code = 0
     sys.exit(code)
+
+
+def import_keras() -> None:
+    """Import Keras without the backend's start-up notes on standard error.
+
+    TensorFlow writes some of them from C++ before its own log level counts; they would bury
+    the messages that a user can act on. When the import fails, everything is shown.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as notes:
+        os.dup2(notes.fileno(), 2)
+        try:
+            import keras
+
+            keras.ops.zeros(1)  # the backend writes the rest when it first computes
+        except BaseException:
+            notes.seek(0)
+            os.write(kept, notes.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

@@ -22,7 +22,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     beside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
         yield beside
-        os.replace(beside, path)
+        beside.replace(path)
     except OSError as error:
         raise CaptioningError(
             f"cannot write {path}: {error.strerror or error}; nothing was changed there"

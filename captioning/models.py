@@ -57,7 +57,7 @@ class MergeSteps:
         photo = layers.Input((1, width))
         hidden, carry = layers.Input((None, width)), layers.Input((None, width))
         embedded = get("embedding")(word)  # (P, K, width)
-        caption, (new_hidden, new_carry) = get("lstm").cell(embedded, [hidden, carry])
+        caption, new_hidden, new_carry = _CellOverBeams(get("lstm").cell)(embedded, hidden, carry)
         both = get("merge_dense")(get("add")([photo, caption]))
         log_probabilities = ops.log_softmax(get("next_word")(both))  # (P, K, vocabulary)
         self._step = _ready(
@@ -76,6 +76,20 @@ class MergeSteps:
         outputs = self._step.predict_on_batch([words, photo, *state])
         log_probabilities, *state = map(np.asarray, outputs)
         return log_probabilities, state
+
+
+class _CellOverBeams(layers.Layer):
+    """An LSTM's cell for words, hidden and carry of shape (P, K, width), each."""
+
+    def __init__(self, cell: layers.Layer) -> None:
+        super().__init__()
+        self._cell = cell
+
+    def call(self, *parts: Any) -> tuple[Any, Any, Any]:
+        word, hidden, carry = (ops.reshape(p, (-1, p.shape[-1])) for p in parts)  # (P * K, width)
+        output, (hidden, carry) = self._cell(word, [hidden, carry])
+        shape = ops.shape(parts[1])
+        return tuple(ops.reshape(p, shape) for p in (output, hidden, carry))  # (P, K, width)
 
 
 def _ready(model: Any) -> Any:

@@ -8,7 +8,6 @@
 """
 
 import json
-import os
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -231,7 +230,7 @@ class FeatureWriter:
 def stamp_of(path: Path) -> list[int]:
     """A photo's bytes and time of change in nanoseconds; another stamp means another photo."""
     try:
-        status = os.stat(path)
+        status = path.stat()
     except OSError:
         return [0, 0]
     return [status.st_size, status.st_mtime_ns]

@@ -17,7 +17,7 @@ MARKERS = ("<padding>", "<start>", "<end>", "<unk>")
 """How the reserved numbers are shown to people; cleaning drops the brackets, so no word is one."""
 
 CLEANING = {"lower": True, "split": "-/", "drop": "punctuation and symbols"}
-"""The rules of `clean_caption` as values: a model's folder carries them to be checked on loading."""
+"""The rules of `clean_caption` as values, kept in a model's folder and checked on loading."""
 
 
 def _translation() -> dict[int, str | None]:
@@ -59,7 +59,8 @@ class Tokenizer:
         Raises `CaptioningError` when no word is that frequent.
         """
         counts = Counter(word for caption in captions for word in caption.split())
-        kept = sorted((w for w, n in counts.items() if n >= min_count), key=lambda w: (-counts[w], w))
+        kept = [word for word, count in counts.items() if count >= min_count]
+        kept.sort(key=lambda word: (-counts[word], word))
         if not kept:
             raise CaptioningError(
                 f"no word occurs {min_count} times in the training captions "

@@ -1,0 +1,186 @@
+"""A trained model's folder: save, load, check. Loading needs nothing but the folder.
+
+`model.keras`     architecture and weights, the weights in half precision
+`captioner.json`  vocabulary and cleaning rules, encoder and its preprocessing, maximal length,
+                  decoding defaults, how it was trained, versions
+`history.csv`, `curves.png`, `model.png`, `scores.json`  for people
+"""
+
+import csv
+import io
+import platform
+import zipfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from captioning.encoders import ENCODERS
+from captioning.errors import CaptioningError
+from captioning.files import read_json, write_json, write_text, written_whole
+from captioning.text import CLEANING, Tokenizer
+
+FORMAT = 1
+ABOUT = "captioner.json"
+MODEL = "model.keras"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A trained model and all it takes to use it.
+
+    encoder: the signature (settings and weights' fingerprint) of the encoder it was trained
+    with; decoding: {"beam", "length_power"}; about: all of captioner.json.
+    """
+
+    folder: Path
+    model: Any
+    tokenizer: Tokenizer
+    encoder: dict[str, Any]
+    max_length: int
+    decoding: dict[str, Any]
+    about: dict[str, Any]
+
+
+def save_bundle(
+    folder: Path,
+    model: Any,
+    tokenizer: Tokenizer,
+    encoder: dict[str, Any],
+    max_length: int,
+    training: dict[str, Any],
+) -> None:
+    """Write a model's folder; `captioner.json` comes last, so a folder that has it is whole."""
+    import keras
+
+    folder = Path(folder)
+    (folder / ABOUT).unlink(missing_ok=True)
+    with written_whole(folder / MODEL) as beside:
+        keras.Model(model.inputs, model.outputs, name=model.name).save(beside)  # no optimizer
+        _halve_weights(beside)
+    about = {
+        "format": FORMAT,
+        "decoder": model.name,
+        "encoder": encoder,
+        "max_length": max_length,
+        "decoding": {"beam": 1, "length_power": 0.7},
+        "cleaning": CLEANING,
+        "training": training,
+        "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {
+            "python": platform.python_version(),
+            "keras": keras.__version__,
+            "backend": keras.backend.backend(),
+        },
+        "words": list(tokenizer.words),
+    }
+    write_json(folder / ABOUT, about)
+
+
+def _halve_weights(file: Path) -> None:
+    """Rewrite the weights inside a .keras file as float16: half the size, the same captions."""
+    import h5py
+    import numpy as np
+
+    with zipfile.ZipFile(file) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    weights = io.BytesIO(members["model.weights.h5"])
+    smaller = io.BytesIO()
+    with h5py.File(weights, "r") as old, h5py.File(smaller, "w") as new:
+
+        def copy(name: str, item: Any) -> None:
+            if isinstance(item, h5py.Group):
+                made = new.require_group(name)
+            else:
+                values = item[()]
+                small = values.dtype == np.float32 and np.abs(values).max(initial=0) < 65504
+                made = new.create_dataset(name, data=values.astype("float16") if small else values)
+            made.attrs.update(item.attrs)
+
+        new.attrs.update(old.attrs)
+        old.visititems(copy)
+    members["model.weights.h5"] = smaller.getvalue()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+def read_about(folder: Path) -> dict[str, Any]:
+    """`captioner.json` of a model's folder, checked; takes no time (no Keras).
+
+    Raises `CaptioningError` naming the part that is missing or isn't what it must be.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise CaptioningError(f"the model's folder {folder} is missing")
+    for part in (ABOUT, MODEL):
+        if not (folder / part).is_file():
+            raise CaptioningError(f"the model's folder {folder} lacks {part}; train it again")
+    about = read_json(folder / ABOUT, "the model's description")
+    kinds = {
+        "format": int, "encoder": dict, "max_length": int, "decoding": dict, "cleaning": dict,
+        "words": list, "trained_at": str,
+    }
+    for key, kind in kinds.items():
+        if not isinstance(about, dict) or not isinstance(about.get(key), kind):
+            raise CaptioningError(f"{folder / ABOUT}: {key!r} is missing or no {kind.__name__}")
+    if about["format"] != FORMAT:
+        raise CaptioningError(f"{folder / ABOUT}: format {about['format']} is not {FORMAT}")
+    if about["cleaning"] != CLEANING:
+        raise CaptioningError(
+            f"{folder / ABOUT}: trained on captions cleaned by {about['cleaning']}, "
+            f"but this program cleans by {CLEANING}"
+        )
+    _check_encoder(folder, about["encoder"])
+    return about
+
+
+def _check_encoder(folder: Path, signature: dict[str, Any]) -> None:
+    name = signature.get("name")
+    if name not in ENCODERS:
+        raise CaptioningError(
+            f"{folder / ABOUT}: trained with the encoder {name!r}; there are {', '.join(ENCODERS)}"
+        )
+    for key, ours in ENCODERS[name].as_dict().items():
+        if signature.get(key) != ours:
+            raise CaptioningError(
+                f"{folder / ABOUT}: trained with {key} {signature.get(key)!r} of {name}, "
+                f"but this program's {name} has {ours!r}"
+            )
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Load a model's folder. Raises `CaptioningError` when its parts are missing or don't fit."""
+    import keras
+
+    folder = Path(folder)
+    about = read_about(folder)
+    tokenizer = Tokenizer(tuple(map(str, about["words"])))
+    try:
+        model = keras.models.load_model(folder / MODEL, compile=False, safe_mode=True)
+    except Exception as error:  # zip, JSON, h5 and Keras errors alike
+        reason = str(error).strip().split("\n")[0][:200]
+        raise CaptioningError(f"cannot read {folder / MODEL}: {reason}") from None
+    words, vector_size = model.outputs[0].shape[-1], model.inputs[0].shape[-1]
+    if words != tokenizer.size:
+        raise CaptioningError(
+            f"{folder / MODEL} tells {words} words apart, but {ABOUT} beside it has "
+            f"{tokenizer.size}: they are of two models"
+        )
+    if vector_size != about["encoder"]["vector_size"]:
+        raise CaptioningError(
+            f"{folder / MODEL} reads vectors of {vector_size} numbers, but the encoder named in "
+            f"{ABOUT} gives {about['encoder']['vector_size']}: they are of two models"
+        )
+    return Bundle(
+        folder, model, tokenizer, about["encoder"], about["max_length"], about["decoding"], about
+    )
+
+
+def write_history(folder: Path, history: list[dict[str, float]]) -> None:
+    """Write `history.csv`, a row an epoch."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, history[0].keys(), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(history)
+    write_text(Path(folder) / "history.csv", text.getvalue())

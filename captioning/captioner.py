@@ -1,0 +1,167 @@
+"""load("models/flickr8k").caption(photos): what the script, the notebook and the app call."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from captioning.bundle import ABOUT, Bundle, load_bundle, read_about
+from captioning.decoding import Hypothesis, beam_search, greedy
+from captioning.encoders import Encoder, load_encoder
+from captioning.errors import CaptioningError
+from captioning.extraction import read_batches
+
+SHIPPED = ("flickr8k", "flickr8k-merge")
+"""Models that come with the repository, the first preferred."""
+
+DEMO = "demo"
+
+PHOTOS_AT_ONCE = 16
+VECTORS_AT_ONCE = 250
+
+
+@dataclass(frozen=True)
+class Caption:
+    """A photo's caption, or the reason why it has none.
+
+    score: mean log-probability a word (natural logarithm, 0 is certain); best: (caption, score)
+    of the N likeliest, best first; error: why the photo could not be read, or None.
+    """
+
+    image: Path
+    caption: str = ""
+    score: float = float("nan")
+    best: list[tuple[str, float]] = field(default_factory=list)
+    error: str | None = None
+
+
+class Captioner:
+    """A trained model with its encoder, ready to caption; made by `load`."""
+
+    def __init__(self, bundle: Bundle, weights: str = "imagenet") -> None:
+        from captioning.models import MergeSteps
+
+        self.bundle = bundle
+        self._weights = weights
+        self._encoder: Encoder | None = None
+        self._steps = MergeSteps(bundle.model)
+
+    @property
+    def encoder(self) -> Encoder:
+        """The encoder, loaded at first use. Raises `CaptioningError` if it isn't the model's."""
+        if self._encoder is None:
+            name = self.bundle.encoder["name"]
+            encoder = load_encoder(name, self._weights)
+            if encoder.fingerprint != self.bundle.encoder["weights"]:
+                raise CaptioningError(
+                    f"{self.bundle.folder} was trained with other weights of {name} (fingerprint "
+                    f"{self.bundle.encoder['weights']}) than {self._weights} holds "
+                    f"({encoder.fingerprint}); name the right file with --weights"
+                )
+            self._encoder = encoder
+        return self._encoder
+
+    def caption(
+        self, photos: Iterable[Path], beam: int | None = None, top: int = 1
+    ) -> Iterator[Caption]:
+        """Captions in the order of the photos, as they come; several photos share a batch.
+
+        beam: 1 is greedy; None takes the model's own default. With `top`, the N likeliest of
+        the beam. A photo that can't be read comes back with its `error`.
+        """
+        group: list[Path] = []
+        for photo in photos:
+            group.append(Path(photo))
+            if len(group) == PHOTOS_AT_ONCE:
+                yield from self._caption_group(group, beam, top)
+                group = []
+        if group:
+            yield from self._caption_group(group, beam, top)
+
+    def _caption_group(
+        self, group: list[Path], beam: int | None, top: int
+    ) -> Iterator[Caption]:
+        failed: dict[Path, str] = {}
+        done: dict[Path, Caption] = {}
+        size = self.bundle.encoder["size"]
+        unique = list(dict.fromkeys(group))
+        for paths, pixels in read_batches(unique, size, PHOTOS_AT_ONCE, failed):
+            found = self.describe(self.encoder.encode(pixels), beam)
+            for path, hypotheses in zip(paths, found, strict=True):
+                best = [(self.text(h), h.score) for h in hypotheses[:top]]
+                done[path] = Caption(path, *best[0], best)
+        for path in group:
+            yield done.get(path) or Caption(path, error=failed[path])
+
+    def describe(
+        self, vectors: np.ndarray, beam: int | None = None, length_power: float | None = None
+    ) -> list[list[Hypothesis]]:
+        """Hypotheses, best first, for each of the vectors, float32 (photos, D)."""
+        defaults = self.bundle.decoding
+        beam = defaults["beam"] if beam is None else beam
+        power = defaults["length_power"] if length_power is None else length_power
+        found: list[list[Hypothesis]] = []
+        for start in range(0, len(vectors), VECTORS_AT_ONCE):
+            part = vectors[start : start + VECTORS_AT_ONCE]
+            photo, state = self._steps.begin(part)
+
+            def step(words: np.ndarray, state: list, photo: np.ndarray = photo) -> tuple:
+                return self._steps.step(words, photo, state)
+
+            length = self.bundle.max_length
+            if beam == 1:
+                found += [[h] for h in greedy(step, state, len(part), length)]
+            else:
+                found += beam_search(step, state, len(part), length, beam, power)
+        return found
+
+    def text(self, hypothesis: Hypothesis) -> str:
+        """The words of a hypothesis."""
+        return self.bundle.tokenizer.decode(hypothesis.tokens)
+
+
+def load(folder: str | Path, weights: str = "imagenet") -> Captioner:
+    """The captioner of a model's folder; `weights` of its encoder as in `load_encoder`.
+
+    Raises `CaptioningError` when a part of the folder is missing or doesn't fit the others.
+    """
+    return Captioner(load_bundle(Path(folder)), weights)
+
+
+def choose_model(models: Path) -> Path:
+    """The folder of the model trained last here, otherwise of one that came with the repository.
+
+    The demo's model, which knows only rendered scenes, is the last resort. Raises
+    `CaptioningError` when there is no model at all.
+    """
+    trained = []
+    for about in Path(models).glob(f"*/{ABOUT}"):
+        if about.parent.name not in (*SHIPPED, DEMO):
+            trained.append((read_about(about.parent)["trained_at"], about.parent))
+    if trained:
+        return max(trained)[1]
+    for name in (*SHIPPED, DEMO):
+        if (Path(models) / name / ABOUT).is_file():
+            return Path(models) / name
+    raise CaptioningError(
+        f"there is no trained model in {models}; train one with train.py, make the demo's with "
+        "demo.py, or name a model's folder with --model"
+    )
+
+
+def photos_of(paths: Sequence[Path], recursive: bool = False) -> list[Path]:
+    """The photos that the given files and folders stand for, a folder's sorted by name.
+
+    Raises `CaptioningError` for a folder without photos. Files that aren't there are kept:
+    they are reported one by one, as any unreadable photo is.
+    """
+    from captioning.dataset import list_photos
+
+    photos: list[Path] = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            photos += [path / name for name in list_photos(path, recursive)]
+        else:
+            photos.append(path)
+    return photos

@@ -1,0 +1,102 @@
+"""Flickr8k from the web: two zip archives, checked and laid out into the two folders."""
+
+import shutil
+import tempfile
+import urllib.error
+import urllib.request
+import zipfile
+from pathlib import Path, PurePosixPath
+
+from tqdm import tqdm
+
+from captioning.errors import CaptioningError
+
+SOURCE = "https://github.com/jbrownlee/Datasets/releases/download/Flickr8k"
+PHOTOS_ZIP, TEXT_ZIP = "Flickr8k_Dataset.zip", "Flickr8k_text.zip"
+PHOTOS, CAPTIONS = 8_091, 40_460
+_CHUNK = 1 << 20
+
+
+def download_flickr8k(
+    images: Path,
+    text: Path,
+    source: str = SOURCE,
+    photos: int = PHOTOS,
+    captions: int = CAPTIONS,
+) -> None:
+    """Fetch both archives from `source` and lay them out, unless the photos are there already.
+
+    Shows progress bars. The numbers of photos and captions must be those given. Nothing half
+    done is left behind: archives are unpacked beside the folders, then moved. Raises
+    `CaptioningError` when the download fails or the archives hold something else.
+    """
+    images, text = Path(images), Path(text)
+    have_text = (text / "Flickr8k.token.txt").is_file()
+    if have_text and images.is_dir() and sum(1 for _ in images.glob("*.jpg")) >= photos:
+        return
+    images.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=images.parent, prefix=".download-") as work:
+        beside = Path(work)
+        for name, into in ((TEXT_ZIP, beside / "text"), (PHOTOS_ZIP, beside / "images")):
+            _fetch(f"{source.rstrip('/')}/{name}", beside / name)
+            _unpack(beside / name, into, {".txt"} if name == TEXT_ZIP else {".jpg"})
+            (beside / name).unlink()
+        _check(beside / "images", beside / "text", photos, captions, source)
+        _move_files(beside / "text", text)
+        _move_files(beside / "images", images)
+
+
+def _fetch(url: str, path: Path) -> None:
+    try:
+        with (
+            urllib.request.urlopen(url, timeout=60) as answer,
+            path.open("wb") as file,
+            tqdm(total=int(answer.headers.get("Content-Length") or 0) or None, unit="B",
+                 unit_scale=True, unit_divisor=1024, desc=path.name) as bar,
+        ):
+            while chunk := answer.read(_CHUNK):
+                file.write(chunk)
+                bar.update(len(chunk))
+            if bar.total and bar.n != bar.total:
+                raise OSError(f"only {bar.n:,} of {bar.total:,} bytes came")
+    except (OSError, urllib.error.URLError, ValueError) as error:
+        raise CaptioningError(
+            f"cannot download {url} ({getattr(error, 'reason', error)}); check the connection "
+            "and try again, or fetch the archive by hand and unpack it"
+        ) from None
+
+
+def _unpack(archive: Path, into: Path, endings: set[str]) -> None:
+    """Take the files with those endings out of a zip, flat: their folders' names don't count."""
+    into.mkdir()
+    try:
+        with zipfile.ZipFile(archive) as opened:
+            for member in tqdm(opened.infolist(), unit=" files", desc=f"unpacking {archive.name}"):
+                # Only the last part of a name is used, so no member can leave the folder.
+                name = PurePosixPath(member.filename.replace("\\", "/"))
+                if name.suffix.lower() not in endings or name.parts[0] == "__MACOSX":
+                    continue
+                if name.name.startswith("."):
+                    continue
+                with opened.open(member) as source, (into / name.name).open("wb") as target:
+                    shutil.copyfileobj(source, target)
+    except (zipfile.BadZipFile, OSError, RuntimeError) as error:
+        raise CaptioningError(f"the archive {archive.name} is damaged ({error})") from None
+
+
+def _check(images: Path, text: Path, photos: int, captions: int, source: str) -> None:
+    found = sum(1 for _ in images.iterdir())
+    tokens = text / "Flickr8k.token.txt"
+    rows = tokens.read_bytes().count(b"\n") if tokens.is_file() else 0
+    # The last row of some copies has no line end.
+    if found != photos or rows not in (captions, captions - 1):
+        raise CaptioningError(
+            f"the archives of {source} hold {found:,} photos and {rows:,} captions, not "
+            f"{photos:,} and {captions:,}; nothing was laid out"
+        )
+
+
+def _move_files(source: Path, target: Path) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    for file in source.iterdir():
+        shutil.move(file, target / file.name)

@@ -1,0 +1,123 @@
+"""Pictures for people: the curves of a training, a model's layers, a sheet of captions."""
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+from PIL import Image, ImageOps
+
+from captioning.files import written_whole
+
+INK, BLUE, ORANGE, PALE = "#222222", "#1f5fa8", "#c4580a", "#e8eef6"
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure as PNG, whole or not at all."""
+    with written_whole(path) as beside:
+        figure.savefig(beside, dpi=120, facecolor="white")
+
+
+def draw_curves(history: list[dict[str, float]]) -> Figure:
+    """The loss on train and dev by epoch, the best epoch marked."""
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    epochs = [row["epoch"] for row in history]
+    axes.plot(epochs, [row["loss"] for row in history], "o-", color=BLUE, label="train")
+    axes.plot(epochs, [row["dev_loss"] for row in history], "s-", color=ORANGE, label="dev")
+    best = min(history, key=lambda row: row["dev_loss"])
+    axes.axvline(best["epoch"], color=INK, linestyle=":", linewidth=1)
+    axes.annotate(
+        f"best: {best['dev_loss']:.3f}", (best["epoch"], best["dev_loss"]),
+        xytext=(0, -16), textcoords="offset points", ha="center",
+    )
+    axes.set(xlabel="epoch", ylabel="cross-entropy a word (nats)", title="Training")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.margins(y=0.15)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return figure
+
+
+def draw_model(model: Any) -> Figure:
+    """The layers of a functional Keras model from top to bottom, without Graphviz.
+
+    Each box has the layer's name and kind, the shape that leaves it, and its parameters.
+    """
+    parents = {layer.name: _parents(layer, model) for layer in model.layers}
+    depth: dict[str, int] = {}
+    for layer in model.layers:  # Keras lists parents before children
+        depth[layer.name] = 1 + max((depth[name] for name in parents[layer.name]), default=-1)
+    for layer in reversed(model.layers):  # let inputs stand right above what reads them
+        readers = [depth[name] for name, above in parents.items() if layer.name in above]
+        if readers:
+            depth[layer.name] = min(readers) - 1
+    places, columns = _place(model.layers, depth, parents)
+    rows = max(depth.values()) + 1
+    figure = Figure(figsize=(3.3 * columns + 0.4, 0.95 * rows + 0.3), layout="constrained")
+    axes = figure.subplots()
+    for layer in model.layers:
+        x, y = places[layer.name]
+        for name in parents[layer.name]:
+            axes.annotate(
+                "", (x, y + 0.32), (places[name][0], places[name][1] - 0.32),
+                arrowprops={"arrowstyle": "-|>", "color": INK, "linewidth": 1},
+            )
+        axes.text(
+            x, y, _label(layer), ha="center", va="center", fontsize=9, color=INK,
+            bbox={"boxstyle": "round,pad=0.45", "facecolor": PALE, "edgecolor": BLUE},
+        )
+    axes.set(xlim=(-0.5, columns - 0.5), ylim=(-rows + 0.4, 0.6))
+    axes.axis("off")
+    return figure
+
+
+def _parents(layer: Any, model: Any) -> list[str]:
+    names = {other.name for other in model.layers}
+    node = layer._inbound_nodes[0]
+    return [n.operation.name for n in node.parent_nodes if n.operation.name in names]
+
+
+def _place(
+    layers: list[Any], depth: dict[str, int], parents: dict[str, list[str]]
+) -> tuple[dict[str, tuple[float, float]], int]:
+    """Where each box goes: a layer with one parent stays below it, with several between them."""
+    places: dict[str, tuple[float, float]] = {}
+    columns = 0
+    for layer in layers:
+        above = parents[layer.name]
+        if above:
+            x = sum(places[name][0] for name in above) / len(above)
+        else:
+            x, columns = float(columns), columns + 1
+        places[layer.name] = (x, -float(depth[layer.name]))
+    return places, columns
+
+
+def _label(layer: Any) -> str:
+    shape = layer.output.shape
+    numbers = " × ".join("any" if n is None else str(n) for n in shape[1:])
+    parameters = layer.count_params()
+    tail = f"   {parameters:,} parameters" if parameters else ""
+    return f"{layer.name} ({type(layer).__name__})\n{numbers}{tail}"
+
+
+def contact_sheet(
+    photos: Sequence[Image.Image], captions: Sequence[str], columns: int = 4, marks: str = ""
+) -> Figure:
+    """Photos with their captions below; `marks` has a letter a photo, "x" draws its caption red."""
+    rows = -(-len(photos) // columns)
+    figure = Figure(figsize=(2.9 * columns, 3.5 * rows), layout="constrained")
+    for place, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
+        axes.axis("off")
+        if place < len(photos):
+            axes.imshow(ImageOps.pad(photos[place].convert("RGB"), (300, 300), color="white"))
+            wrong = marks[place : place + 1] == "x"
+            text = "\n".join(textwrap.wrap(captions[place], 34))
+            axes.text(
+                0.5, -0.03, text, transform=axes.transAxes, ha="center", va="top", fontsize=10,
+                color="#b00020" if wrong else INK,
+            )
+            axes.set_title(" ", fontsize=2)
+    return figure

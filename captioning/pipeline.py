@@ -1,0 +1,77 @@
+"""The stages put together: train and save a model, caption and score a split."""
+
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from captioning.bundle import save_bundle, write_history
+from captioning.captioner import Captioner
+from captioning.errors import CaptioningError
+from captioning.pictures import draw_curves, draw_model, save_figure
+from captioning.prepare import Prepared
+from captioning.scoring import Scores, score_captions
+from captioning.training import Progress, TrainingSettings, describe_data, train
+
+
+def train_model(
+    prepared: Prepared, settings: TrainingSettings, output: Path, resume: bool = False
+) -> Progress:
+    """Train a merge model into the folder `output`: the model, its history and its pictures.
+
+    Raises `CaptioningError` as `train` does; what is in the folder then stays as it was.
+    """
+    output = Path(output)
+
+    def keep_history(progress: Progress) -> None:
+        write_history(output, progress.history)
+        save_figure(draw_curves(progress.history), output / "curves.png")
+
+    if not resume:
+        shutil.rmtree(output / "checkpoint", ignore_errors=True)
+    model, progress = train(prepared, settings, output, resume, keep_history)
+    keep_history(progress)
+    save_figure(draw_model(model), output / "model.png")
+    longest = max(len(c.split()) for n in prepared.splits["train"] for c in prepared.captions[n])
+    training = {
+        "settings": asdict(settings),
+        "data": describe_data(prepared),
+        "epochs": progress.epoch,
+        "best_epoch": progress.best_epoch,
+        "dev_loss": progress.best_loss,
+        "seconds": round(sum(row["seconds"] for row in progress.history)),
+    }
+    save_bundle(
+        output, model, prepared.tokenizer, prepared.features.made_by, longest, training
+    )
+    shutil.rmtree(output / "checkpoint", ignore_errors=True)
+    return progress
+
+
+def caption_split(
+    captioner: Captioner, prepared: Prepared, split: str, **decoding: Any
+) -> dict[str, str]:
+    """A caption for each photo of a split, from its vector: {file name: caption}.
+
+    Raises `CaptioningError` when the vectors were made by another encoder than the model's.
+    """
+    made_by, wanted = prepared.features.made_by, captioner.bundle.encoder
+    for key in wanted:
+        if made_by.get(key) != wanted[key]:
+            raise CaptioningError(
+                f"the vectors were made with {key} {made_by.get(key)!r}, but the model in "
+                f"{captioner.bundle.folder} was trained with {wanted[key]!r}"
+            )
+    names = prepared.splits.get(split) or []
+    if not names:
+        raise CaptioningError(f"the {split} split is empty")
+    found = captioner.describe(prepared.features.matrix(names), **decoding)
+    return {n: captioner.text(h[0]) for n, h in zip(names, found, strict=True)}
+
+
+def score_split(
+    captioner: Captioner, prepared: Prepared, split: str, **decoding: Any
+) -> tuple[Scores, dict[str, str]]:
+    """Scores of a split's captions against its references, and the captions."""
+    captions = caption_split(captioner, prepared, split, **decoding)
+    return score_captions(captions, prepared.captions), captions

@@ -1,0 +1,79 @@
+"""The stage between data and training: clean captions, splits, tokenizer, all as named files."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from captioning.dataset import Dataset, read_descriptions, write_descriptions
+from captioning.errors import CaptioningError
+from captioning.files import read_json, write_json, write_text
+from captioning.pickles import read_pickle, write_pickle
+from captioning.store import Features, read_features
+from captioning.text import Tokenizer
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What `features.py` wrote, read back: captions and splits by file name, tokenizer, vectors."""
+
+    captions: dict[str, list[str]]
+    splits: dict[str, list[str]]
+    tokenizer: Tokenizer
+    features: Features
+
+    def encoded(self, split: str) -> tuple[list[str], list[int], list[list[int]]]:
+        """The photos of a split, and for each of their captions the photo's place and numbers."""
+        names = self.splits[split]
+        pairs = [
+            (place, self.tokenizer.encode(caption))
+            for place, name in enumerate(names)
+            for caption in self.captions[name]
+        ]
+        return names, [place for place, _ in pairs], [tokens for _, tokens in pairs]
+
+
+def write_text_files(dataset: Dataset, output: Path, min_count: int = 5) -> Tokenizer:
+    """Write `descriptions.txt`, `splits.json` and `tokenizer.p`, fitted on train alone."""
+    train = (row for name in dataset.splits["train"] for row in dataset.captions[name])
+    tokenizer = Tokenizer.fit(train, min_count)
+    write_text(output / "descriptions.txt", write_descriptions(dataset.captions))
+    write_json(output / "splits.json", dataset.splits)
+    write_pickle(output / "tokenizer.p", tokenizer.numbers)
+    return tokenizer
+
+
+def read_tokenizer(path: Path) -> Tokenizer:
+    """The tokenizer of a `tokenizer.p`; raises `CaptioningError` for anything but our own map."""
+    numbers = read_pickle(path, "the tokenizer")
+    if not isinstance(numbers, dict) or not all(
+        isinstance(word, str) and type(number) is int for word, number in numbers.items()
+    ):
+        raise CaptioningError(f"{path} is no map from words to numbers; run features.py again")
+    return Tokenizer.from_map(numbers)
+
+
+def read_prepared(folder: Path) -> Prepared:
+    """Read everything that training needs from the folder that features.py wrote.
+
+    Photos whose vector is missing (unreadable photos) leave their split. Raises
+    `CaptioningError` when a file is missing or broken, or a split is left empty.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise CaptioningError(f"the folder {folder} is missing; run features.py first")
+    captions = read_descriptions(folder / "descriptions.txt")
+    splits = read_json(folder / "splits.json", "the list of splits")
+    tokenizer = read_tokenizer(folder / "tokenizer.p")
+    features = read_features(folder)
+    if not isinstance(splits, dict):
+        raise CaptioningError(f"{folder / 'splits.json'} is no map from splits to photos")
+    splits = {
+        split: [name for name in names if name in features.vectors and captions.get(name)]
+        for split, names in splits.items()
+    }
+    for split in ("train", "dev"):
+        if not splits.get(split):
+            raise CaptioningError(
+                f"the {split} split of {folder} has no photo with vector and caption; "
+                "run features.py again"
+            )
+    return Prepared(captions, splits, tokenizer, features)

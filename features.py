@@ -1,0 +1,75 @@
+"""Photos and captions -> descriptions.txt, tokenizer.p and features.p.
+
+Run it first; train.py reads what it writes. Stopped, it goes on where it was when started again.
+"""
+
+import argparse
+import sys
+import time
+from pathlib import Path
+
+from captioning.errors import CaptioningError, import_keras, run_script
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    add = parser.add_argument
+    add("--images", type=Path, default="Flicker8k_Dataset", help="the folder of photos")
+    add("--text", type=Path, default="Flickr_8k_text", help="the folder of captions and splits")
+    add("--output", type=Path, default="models", help="where the files go")
+    add("--encoder", default="xception", help="xception, xception-block13 or mini-xception")
+    add("--weights", default="imagenet", help="imagenet (fetched and cached by Keras) or a file")
+    add("--batch-size", type=int, default=32, help="photos a step of the network")
+    add("--min-count", type=int, default=5, help="rarer words of the training captions are <unk>")
+    add("--grids", action="store_true", help="also keep the grid of each photo (200 KB a photo)")
+    add("--download", action="store_true", help="fetch Flickr8k first (1.1 GB)")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Check the data, then write the three files."""
+    arguments = parse_arguments()
+    from captioning.dataset import read_dataset
+    from captioning.encoders import check_encoder
+
+    if arguments.batch_size < 1 or arguments.min_count < 1:
+        raise CaptioningError("--batch-size and --min-count must be at least 1")
+    check_encoder(arguments.encoder, arguments.weights)
+    if arguments.download:
+        from captioning.download import download_flickr8k
+
+        download_flickr8k(arguments.images, arguments.text)
+    dataset = read_dataset(arguments.images, arguments.text)
+    print(dataset.report(), file=sys.stderr)
+
+    import_keras()
+    from captioning.encoders import load_encoder
+    from captioning.extraction import extract_features
+    from captioning.prepare import write_text_files
+
+    encoder = load_encoder(arguments.encoder, arguments.weights)
+    tokenizer = write_text_files(dataset, arguments.output, arguments.min_count)
+    print(f"{len(tokenizer.words):,} words in the vocabulary", file=sys.stderr)
+    began = time.perf_counter()
+    features = extract_features(
+        encoder, arguments.images, dataset.photos, arguments.output, arguments.batch_size,
+        arguments.grids,
+    )
+    for name, reason in features.failed.items():
+        print(f"passed over {name}: {reason}", file=sys.stderr)
+    print(
+        f"{len(features.vectors):,} vectors of {encoder.settings.vector_size:,} numbers in "
+        f"{arguments.output / 'features.p'} ({time.perf_counter() - began:.0f} s); next: "
+        f"python train.py" + (f" --data {arguments.output}" * (arguments.output != Path("models"))),
+        file=sys.stderr,
+    )
+    if not features.vectors:
+        raise CaptioningError(f"none of the photos in {arguments.images} could be read")
+    return 0
+
+
+if __name__ == "__main__":
+    run_script(main)
