@@ -91,7 +91,8 @@ def train(prepared: Any, folder: Path, epochs: int, seed: int) -> Any:
     from captioning.training import TrainingSettings
 
     settings = TrainingSettings(
-        width=256, dropout=0.2, batch_size=64, epochs=epochs, learning_rate=2e-3, seed=seed
+        width=256, dropout=0.1, batch_size=64, epochs=epochs, learning_rate=2e-3,
+        schedule="cosine", seed=seed,
     )
     train_model(prepared, settings, folder)
     captioner = load(folder)

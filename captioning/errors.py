@@ -1,5 +1,6 @@
 """The errors that a person at the keyboard can mend, and how a script starts and ends."""
 
+import logging
 import os
 import sys
 import tempfile
@@ -40,6 +41,7 @@ def import_keras() -> None:
     the messages that a user can act on. When the import fails, everything is shown.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     sys.stderr.flush()
     kept = os.dup(2)
     with tempfile.TemporaryFile() as notes:

@@ -43,7 +43,7 @@ def open_image(path: Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
     except IsADirectoryError:
         raise UnreadableImageError("a folder, not an image") from None
     except OSError as error:
-        raise UnreadableImageError(error.strerror or str(error) or "damaged image") from None
+        raise UnreadableImageError(error.strerror or f"damaged or truncated ({error})") from None
     except (Image.DecompressionBombError, MemoryError):
         raise UnreadableImageError(f"more pixels than the limit of {max_pixels:,}") from None
     except Exception as error:  # Pillow's decoders raise all sorts on hostile or damaged files

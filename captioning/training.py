@@ -4,6 +4,7 @@ One call of `fit` an epoch; what a run must remember between epochs is in `Progr
 checkpoint beside it, so that an interrupted run ends with the weights of an undisturbed one.
 """
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -25,8 +26,10 @@ from captioning.prepare import Prepared
 class TrainingSettings:
     """How to train, all of it; written into the checkpoint and the model's folder.
 
-    learning_rate is cut to `cut` of itself when the dev loss has not fallen for an epoch;
-    after `patience` epochs without a fall the training stops.
+    schedule: with "plateau" the learning rate is cut to `cut` of itself after each epoch whose
+    dev loss has not fallen; with "cosine" it goes down to nothing along half a cosine over the
+    epochs (Loshchilov & Hutter 2016, https://arxiv.org/abs/1608.03983), which suits a short
+    training of known length. After `patience` epochs without a fall the training stops.
     """
 
     width: int = 384
@@ -34,6 +37,7 @@ class TrainingSettings:
     batch_size: int = 128
     epochs: int = 30
     learning_rate: float = 1e-3
+    schedule: str = "plateau"
     cut: float = 0.5
     patience: int = 4
     seed: int = 1
@@ -149,6 +153,9 @@ def _train_epoch(
 ) -> None:
     began = time.perf_counter()
     batches["train"].start_epoch(progress.epoch)
+    if settings.schedule == "cosine":
+        turn = math.cos(math.pi * progress.epoch / settings.epochs)
+        progress.learning_rate = settings.learning_rate * (1 + turn) / 2
     model.optimizer.learning_rate = progress.learning_rate
     with _Bar(len(batches["train"]), progress.epoch + 1, settings.epochs) as bar:
         logs = model.fit(batches["train"], epochs=1, verbose=0, callbacks=[bar.callback])
@@ -172,7 +179,8 @@ def _train_epoch(
         progress.best_loss, progress.best_epoch, progress.waited = dev_loss, progress.epoch, 0
     else:
         progress.waited += 1
-        progress.learning_rate *= settings.cut
+        if settings.schedule == "plateau":
+            progress.learning_rate *= settings.cut
 
 
 class Checkpoint:

@@ -1,0 +1,67 @@
+"""What the tests share: a tiny dataset of rendered scenes, its vectors, a model trained on it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from captioning.errors import import_keras
+
+ROOT = Path(__file__).parent.parent
+SHARED = Path(os.environ.get("CAPTIONING_SHARED", ROOT.parent / "shared"))
+BLOCK13 = SHARED / "xception_notop_blocks1-13.h5"
+
+import_keras()
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of real photos, captions and weights; tests that want it skip without it."""
+    if not (SHARED / "flickr8k").is_dir() or not BLOCK13.is_file():
+        pytest.skip(f"no real data in {SHARED} (set CAPTIONING_SHARED to its folder)")
+    return SHARED
+
+
+def script(name: str, *arguments: object, cwd: Path = ROOT) -> subprocess.CompletedProcess:
+    """Run one of the project's scripts as a user does."""
+    return subprocess.run(
+        [sys.executable, str(ROOT / name), *map(str, arguments)],
+        cwd=cwd, capture_output=True, text=True, encoding="utf-8", timeout=600, check=False,
+    )
+
+
+@pytest.fixture(scope="session")
+def scenes_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """120 rendered scenes in Flickr8k's layout."""
+    from captioning.scenes import write_scenes
+
+    folder = tmp_path_factory.mktemp("scenes")
+    write_scenes(folder, train=80, dev=20, test=20, seed=3)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def data_folder(scenes_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What features.py writes for the scenes, by the script itself."""
+    output = tmp_path_factory.mktemp("data")
+    done = script(
+        "features.py", "--images", scenes_folder / "Flicker8k_Dataset",
+        "--text", scenes_folder / "Flickr_8k_text", "--output", output,
+        "--encoder", "mini-xception", "--min-count", 2,
+    )
+    assert done.returncode == 0, done.stderr
+    return output
+
+
+@pytest.fixture(scope="session")
+def model_folder(data_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A toy model, by train.py itself."""
+    output = tmp_path_factory.mktemp("models") / "toy"
+    done = script(
+        "train.py", "--data", data_folder, "--output", output, "--epochs", 3, "--width", 16,
+        "--batch-size", 32, "--seed", 5,
+    )
+    assert done.returncode == 0, done.stderr
+    return output

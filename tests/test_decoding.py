@@ -1,0 +1,101 @@
+"""Greedy and beam search on a step function of readable words, against exhaustive search."""
+
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from captioning.decoding import beam_search, greedy
+from captioning.text import END, START, Tokenizer
+
+TOKENIZER = Tokenizer(("a", "dog", "runs", "here"))
+SIZE = TOKENIZER.size
+
+
+def table_step(tables: np.ndarray) -> Callable:
+    """A step whose log-probabilities depend on the photo and on the two words before.
+
+    tables: (photos, SIZE, SIZE, SIZE). The state is the word before the last, so that a search
+    that mixes up states finds other captions.
+    """
+
+    def step(words: np.ndarray, state: list[np.ndarray]) -> tuple:
+        photos = np.arange(len(words))[:, None]
+        return tables[photos, state[0], words], [words]
+
+    return step
+
+
+def random_tables(photos: int, seed: int) -> np.ndarray:
+    logits = 2 * np.random.default_rng(seed).normal(size=(photos, SIZE, SIZE, SIZE))
+    return logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+
+
+def exhaustive(table: np.ndarray, max_length: int, power: float) -> list[tuple]:
+    """All captions up to max_length words, ranked; (rank, total, tokens)."""
+    found = []
+    for length in range(max_length + 1):
+        for tokens in itertools.product(range(4, SIZE), repeat=length):
+            path = [START, START, *tokens, END]
+            total = sum(table[path[i], path[i + 1], path[i + 2]] for i in range(len(path) - 2))
+            found.append((total / (length + 1) ** power, total, tokens))
+    return sorted(found, reverse=True)
+
+
+def start_state(photos: int) -> list[np.ndarray]:
+    return [np.full((photos, 1), START, np.int32)]
+
+
+@pytest.mark.parametrize("power", [0.0, 0.7, 1.0])
+def test_a_wide_beam_finds_what_exhaustive_search_finds(power: float) -> None:
+    tables = random_tables(6, seed=1)
+    found = beam_search(table_step(tables), start_state(6), 6, 3, beam=64, length_power=power)
+    for photo in range(6):
+        wanted = exhaustive(tables[photo], 3, power)[:5]
+        for (_, total, tokens), hypothesis in zip(wanted, found[photo][:5], strict=True):
+            assert hypothesis.tokens == tokens
+            assert hypothesis.log_probability == pytest.approx(total, abs=1e-4)
+
+
+def test_photos_in_one_batch_are_decoded_as_if_alone() -> None:
+    tables = random_tables(5, seed=2)
+    together = beam_search(table_step(tables), start_state(5), 5, 6, beam=3)
+    for photo in range(5):
+        alone = beam_search(table_step(tables[photo : photo + 1]), start_state(1), 1, 6, beam=3)
+        assert [h.tokens for h in alone[0]] == [h.tokens for h in together[photo]]
+
+
+def test_greedy_takes_the_likeliest_word_and_never_says_markers_or_unk() -> None:
+    tables = random_tables(20, seed=3)
+    tables[..., [0, 1, 3]] += 20  # the markers and <unk> would win everywhere
+    found = greedy(table_step(tables), start_state(20), 20, 6)
+    for photo, hypothesis in enumerate(found):
+        path = [START, START]
+        for _ in range(6):
+            scores = tables[photo, path[-2], path[-1]].copy()
+            scores[[0, 1, 3]] = -np.inf
+            if scores.argmax() == END:
+                break
+            path.append(int(scores.argmax()))
+        assert hypothesis.tokens == tuple(path[2:])
+        assert not set(hypothesis.tokens) & {0, 1, 2, 3}
+
+
+def test_the_step_is_fed_readable_words_and_stops_at_the_end() -> None:
+    told = ["a", "dog", "runs", "here"]
+    numbers = [TOKENIZER.encode(word)[0] for word in told] + [END]
+
+    def step(words: np.ndarray, state: list[np.ndarray]) -> tuple:
+        position = int(state[0].max())
+        scores = np.full((*words.shape, SIZE), -9.0)
+        scores[..., numbers[position]] = -0.1
+        return scores, [state[0] + 1]
+
+    state = [np.zeros((2, 1), int)]
+    hypothesis = greedy(step, state, 2, 20)[0]
+    assert TOKENIZER.decode(hypothesis.tokens) == "a dog runs here"
+    assert hypothesis.score == pytest.approx(-0.1)
+    best = beam_search(step, state, 2, 20, beam=1)[1][0]
+    assert best.tokens == hypothesis.tokens
+    assert greedy(step, state, 2, 2)[0].tokens == hypothesis.tokens[:2]

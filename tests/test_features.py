@@ -1,0 +1,239 @@
+"""Extraction: what is written, what is survived, what is gone on with."""
+
+import http.server
+import json
+import pickle
+import shutil
+import threading
+import zipfile
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from captioning.download import download_flickr8k
+from captioning.encoders import ENCODERS, load_encoder
+from captioning.errors import CaptioningError
+from captioning.extraction import extract_features
+from captioning.images import load_array
+from captioning.prepare import read_prepared, read_tokenizer
+from captioning.store import FeatureWriter, read_features
+from tests.conftest import BLOCK13, script
+
+
+def test_the_three_files_are_what_the_seed_project_writes(data_folder: Path) -> None:
+    with (data_folder / "features.p").open("rb") as file:
+        vectors = pickle.load(file)
+    assert len(vectors) == 120
+    assert all(v.shape == (1, 224) and v.dtype == np.float32 for v in vectors.values())
+    first = (data_folder / "descriptions.txt").read_text(encoding="utf-8").split("\n")[0]
+    name, caption = first.split("\t")
+    assert name in vectors
+    assert caption == caption.lower()
+    words = read_tokenizer(data_folder / "tokenizer.p").words
+    assert "a" in words
+    about = json.loads((data_folder / "features.json").read_text())
+    assert about["made_by"]["name"] == "mini-xception"
+    assert about["made_by"]["resize"] == "bicubic"
+    assert not (data_folder / "features.partial").exists()
+
+
+def test_the_tokenizer_knows_the_training_words_alone(data_folder: Path) -> None:
+    prepared = read_prepared(data_folder)
+    train = {w for n in prepared.splits["train"] for c in prepared.captions[n] for w in c.split()}
+    assert set(prepared.tokenizer.words) <= train
+
+
+def test_a_batch_gives_what_one_photo_gives(scenes_folder: Path) -> None:
+    encoder = load_encoder("mini-xception")
+    photos = sorted((scenes_folder / "Flicker8k_Dataset").iterdir())[:5]
+    images = np.stack([load_array(photo, 96) for photo in photos])
+    together = encoder.encode(images)
+    vectors, grids = encoder.encode_grids(images)
+    assert grids.shape == (5, 36, 224)
+    np.testing.assert_allclose(grids.mean(axis=1), vectors, atol=1e-5)
+    np.testing.assert_allclose(together, vectors, atol=1e-5)
+    np.testing.assert_allclose(encoder.encode(images[2:3])[0], together[2], atol=1e-4)
+
+
+@pytest.mark.parametrize("grids", [False, True])
+def test_an_interrupted_extraction_goes_on(
+    scenes_folder: Path, tmp_path: Path, grids: bool
+) -> None:
+    images = scenes_folder / "Flicker8k_Dataset"
+    names = sorted(photo.name for photo in images.iterdir())[:40]
+    encoder = load_encoder("mini-xception")
+    whole = extract_features(encoder, images, names, tmp_path / "whole", 8, grids)
+    half = tmp_path / "half"
+    extract_features(encoder, images, names[:16], tmp_path / "begun", 8, grids)
+    # What a kill leaves: the partial files, the last line of the index cut off.
+    writer = FeatureWriter(half, encoder.signature(), grids)
+    begun = read_features(tmp_path / "begun")
+    for name in names[:16]:
+        grid = begun.grids[begun.rows[name]][None] if grids else None
+        writer.add([name], [begun.stamps[name]], begun.vectors[name], grid)
+    writer.close()
+    index = half / "features.partial" / "index.jsonl"
+    index.write_text(index.read_text()[:-7])
+
+    encoded = []
+    real = encoder.encode_grids if grids else encoder.encode
+    name = "encode_grids" if grids else "encode"
+    setattr(encoder, name, lambda pixels: encoded.append(len(pixels)) or real(pixels))
+    resumed = extract_features(encoder, images, names, half, 8, grids)
+    assert sum(encoded) == 40 - 15
+    assert list(resumed.vectors) == list(whole.vectors) == names
+    for name in names:
+        np.testing.assert_allclose(resumed.vectors[name], whole.vectors[name], atol=1e-4)
+    if grids:
+        ours, theirs = read_features(half), read_features(tmp_path / "whole")
+        for name in names:
+            np.testing.assert_allclose(
+                ours.grids[ours.rows[name]], theirs.grids[theirs.rows[name]], atol=2e-3
+            )
+
+
+def test_only_new_and_changed_photos_are_done_again(scenes_folder: Path, tmp_path: Path) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    photos = sorted((scenes_folder / "Flicker8k_Dataset").iterdir())
+    for photo in photos[:6]:
+        shutil.copy(photo, images / photo.name)
+    encoder = load_encoder("mini-xception")
+    names = [photo.name for photo in photos[:6]]
+    before = extract_features(encoder, images, names, tmp_path / "out")
+    shutil.copy(photos[9], images / names[0])
+    shutil.copy(photos[8], images / "new.jpg")
+    encoded = []
+    real = encoder.encode
+    encoder.encode = lambda pixels: encoded.append(len(pixels)) or real(pixels)
+    after = extract_features(encoder, images, [*names[:5], "new.jpg"], tmp_path / "out")
+    assert sum(encoded) == 2
+    assert set(after.vectors) == {*names[:5], "new.jpg"}
+    assert not np.allclose(after.vectors[names[0]], before.vectors[names[0]])
+    np.testing.assert_array_equal(after.vectors[names[1]], before.vectors[names[1]])
+
+
+def test_bad_photos_are_named_and_passed_over(scenes_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "scenes"
+    shutil.copytree(scenes_folder, folder)
+    images = folder / "Flicker8k_Dataset"
+    bad, empty = sorted(images.iterdir())[:2]
+    bad.write_text("no image")
+    empty.write_bytes(b"")
+    done = script(
+        "features.py", "--images", images, "--text", folder / "Flickr_8k_text", "--output",
+        tmp_path / "out", "--encoder", "mini-xception",
+    )
+    assert done.returncode == 0, done.stderr
+    assert f"{bad.name}: not an image" in done.stderr
+    assert f"{empty.name}: an empty file" in done.stderr
+    features = read_features(tmp_path / "out")
+    assert len(features.vectors) == 118
+    assert set(features.failed) == {bad.name, empty.name}
+    assert bad.name not in read_prepared(tmp_path / "out").splits["train"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--images", "nowhere"], "folder of photos nowhere is missing"),
+        (["--text", "nowhere"], "folder of captions nowhere is missing"),
+        (["--encoder", "resnet"], "no encoder is named 'resnet'"),
+        (["--weights", "none.h5"], "weights file none.h5 is missing"),
+        (["--weights", __file__], "does not hold weights"),
+        (["--batch-size", "0"], "--batch-size"),
+    ],
+)
+def test_wrong_arguments_end_in_a_message(
+    scenes_folder: Path, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    done = script(
+        "features.py", "--images", scenes_folder / "Flicker8k_Dataset", "--text",
+        scenes_folder / "Flickr_8k_text", "--output", tmp_path / "out", *arguments,
+    )
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_vectors_and_their_description_must_fit(data_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(data_folder, folder)
+    about = json.loads((folder / "features.json").read_text())
+    about["made_by"]["vector_size"] = 2048
+    (folder / "features.json").write_text(json.dumps(about))
+    with pytest.raises(CaptioningError, match="2048"):
+        read_features(folder)
+    (folder / "features.json").unlink()
+    with pytest.raises(CaptioningError, match=r"features\.json is missing"):
+        read_features(folder)
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        """Keep the test's output clean."""
+
+
+@pytest.fixture
+def archives(tmp_path: Path) -> str:
+    """A small stand-in for the release: two zips, served on loopback."""
+    site = tmp_path / "site"
+    site.mkdir()
+    with zipfile.ZipFile(site / "Flickr8k_Dataset.zip", "w") as archive:
+        for i in range(3):
+            archive.writestr(f"Flicker8k_Dataset/{i}.jpg", b"x" * 5000)
+        archive.writestr("__MACOSX/Flicker8k_Dataset/._0.jpg", b"junk")
+        archive.writestr("../../outside.jpg", b"a hostile name")
+    with zipfile.ZipFile(site / "Flickr8k_text.zip", "w") as archive:
+        rows = "".join(f"{i}.jpg#0\tA dog .\n" for i in range(3))
+        archive.writestr("Flickr8k.token.txt", rows)
+        archive.writestr("Flickr_8k.trainImages.txt", "0.jpg\n")
+    server = http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), partial(_Quiet, directory=str(site))
+    )
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+def test_the_download_lays_both_folders_out(tmp_path: Path, archives: str) -> None:
+    home = tmp_path / "home"
+    images, text = home / "Flicker8k_Dataset", home / "Flickr_8k_text"
+    download_flickr8k(images, text, archives, photos=4, captions=3)
+    assert sorted(p.name for p in images.iterdir()) == ["0.jpg", "1.jpg", "2.jpg", "outside.jpg"]
+    assert {p.name for p in text.iterdir()} == {"Flickr8k.token.txt", "Flickr_8k.trainImages.txt"}
+    assert {p.name for p in home.iterdir()} == {"Flicker8k_Dataset", "Flickr_8k_text"}
+    download_flickr8k(images, text, "http://127.0.0.1:1", photos=4, captions=3)  # all there
+
+
+def test_a_short_or_failing_download_leaves_nothing(tmp_path: Path, archives: str) -> None:
+    home = tmp_path / "home"
+    images, text = home / "Flicker8k_Dataset", home / "Flickr_8k_text"
+    with pytest.raises(CaptioningError, match="not 8,091 and 40,460"):
+        download_flickr8k(images, text, archives)
+    with pytest.raises(CaptioningError, match="cannot download"):
+        download_flickr8k(images, text, archives + "/nothing-here")
+    assert list(home.iterdir()) == []
+
+
+def test_every_encoder_says_what_it_gives() -> None:
+    assert ENCODERS["xception"].vector_size == 2048
+    assert ENCODERS["xception-block13"].vector_size == 1024
+    assert ENCODERS["xception"].size == 299
+    assert ENCODERS["mini-xception"].size <= 128
+
+
+@pytest.mark.flickr8k
+def test_block13_of_the_real_weights_and_the_message_for_block14(shared: Path) -> None:
+    photos = sorted((shared / "flickr8k" / "Flicker8k_Dataset").iterdir())[:2]
+    images = np.stack([load_array(photo, 299) for photo in photos])
+    vectors = load_encoder("xception-block13", str(BLOCK13)).encode(images)
+    assert vectors.shape == (2, 1024)
+    assert np.isfinite(vectors).all()
+    assert 0.2 < np.corrcoef(vectors)[0, 1] < 0.9999
+    with pytest.raises(CaptioningError, match="--encoder xception-block13"):
+        load_encoder("xception", str(BLOCK13)).encode(images)
