@@ -6,6 +6,7 @@ checkpoint beside it, so that an interrupted run ends with the weights of an und
 
 import math
 import time
+import zlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -157,8 +158,12 @@ def _train_epoch(
         turn = math.cos(math.pi * progress.epoch / settings.epochs)
         progress.learning_rate = settings.learning_rate * (1 + turn) / 2
     model.optimizer.learning_rate = progress.learning_rate
+    start_dropout(model, settings.seed, progress.epoch)
     with _Bar(len(batches["train"]), progress.epoch + 1, settings.epochs) as bar:
-        logs = model.fit(batches["train"], epochs=1, verbose=0, callbacks=[bar.callback])
+        logs = model.fit(
+            batches["train"], epochs=1, verbose=0, callbacks=[bar.callback],
+            shuffle=False,  # the batches have drawn their order; Keras would draw another
+        )
         train_loss = float(logs.history["loss"][-1])
         dev_loss = loss_per_word(model, batches["dev"])
         bar.end(train_loss, dev_loss)
@@ -181,6 +186,20 @@ def _train_epoch(
         progress.waited += 1
         if settings.schedule == "plateau":
             progress.learning_rate *= settings.cut
+
+
+def start_dropout(model: keras.Model, seed: int, epoch: int) -> None:
+    """Make what dropout drops in an epoch a function of seed and epoch alone.
+
+    A saved model doesn't carry the state of its random generators, and a resumed run must
+    drop what an undisturbed one would have dropped.
+    """
+    for layer in model.layers:
+        generator = getattr(layer, "seed_generator", None)
+        if generator is not None:
+            # The second number counts the draws: epochs start a million draws apart.
+            own = zlib.crc32(f"{layer.name} {seed}".encode())
+            generator.state.assign(np.array([own, 1_000_000 * epoch], np.uint32))
 
 
 class Checkpoint:
