@@ -21,7 +21,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__,
         epilog="Captions go to standard output, messages to standard error. Exit code: 0 all "
-        "photos captioned, 1 some could not be read, 2 a wrong argument.",
+        "photos captioned, 1 some of several could not be read, 2 a wrong argument or photo.",
     )
     add = parser.add_argument
     add("-i", "--image", type=Path, nargs="+", required=True, metavar="PATH",
@@ -103,6 +103,8 @@ def main() -> int:
             print(f"passed over {caption.image}: {caption.error}", file=sys.stderr)
         else:
             write(caption)
+    if failed and not several:
+        return 2
     return 1 if failed else 0
 
 

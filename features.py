@@ -72,4 +72,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_script(main, "the same command goes on from here")

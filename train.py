@@ -79,4 +79,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_script(main, "go on with the same command and --resume")

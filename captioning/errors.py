@@ -11,10 +11,10 @@ class CaptioningError(Exception):
     """Something the user can put right: the message says what was wrong, where, and what to do."""
 
 
-def run_script(main: Callable[[], int | None]) -> None:
+def run_script(main: Callable[[], int | None], after_stop: str = "") -> None:
     """Run a script's `main` and leave the process with its exit code.
 
-    A `CaptioningError` ends in one line on standard error and exit code 2, Ctrl-C in 130;
+    `after_stop` tells who stops it by Ctrl-C how to go on. A `CaptioningError` ends in one line on standard error and exit code 2, Ctrl-C in 130;
     a reader that closed the pipe (`... | head`) is no error. Other exceptions are defects of
     the program and keep their traceback.
     """
@@ -25,7 +25,7 @@ def run_script(main: Callable[[], int | None]) -> None:
         print(f"error: {error}", file=sys.stderr)
         code = 2
     except KeyboardInterrupt:
-        print("\nstopped", file=sys.stderr)
+        print("\nstopped" + (f"; {after_stop}" if after_stop else ""), file=sys.stderr)
         code = 130
     except BrokenPipeError:
         # Python would complain once more when it flushes the closed pipe on its way out.

@@ -25,13 +25,10 @@ def draw_curves(history: list[dict[str, float]]) -> Figure:
     axes = figure.subplots()
     epochs = [row["epoch"] for row in history]
     axes.plot(epochs, [row["loss"] for row in history], "o-", color=BLUE, label="train")
-    axes.plot(epochs, [row["dev_loss"] for row in history], "s-", color=ORANGE, label="dev")
     best = min(history, key=lambda row: row["dev_loss"])
+    label = f"dev, best {best['dev_loss']:.3f} in epoch {best['epoch']}"
+    axes.plot(epochs, [row["dev_loss"] for row in history], "s-", color=ORANGE, label=label)
     axes.axvline(best["epoch"], color=INK, linestyle=":", linewidth=1)
-    axes.annotate(
-        f"best: {best['dev_loss']:.3f}", (best["epoch"], best["dev_loss"]),
-        xytext=(0, -16), textcoords="offset points", ha="center",
-    )
     axes.set(xlabel="epoch", ylabel="cross-entropy a word (nats)", title="Training")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.margins(y=0.15)
@@ -97,7 +94,7 @@ def _place(
 
 def _label(layer: Any) -> str:
     shape = layer.output.shape
-    numbers = " × ".join("any" if n is None else str(n) for n in shape[1:])
+    numbers = " × ".join("steps" if n is None else str(n) for n in shape[1:])
     parameters = layer.count_params()
     tail = f"   {parameters:,} parameters" if parameters else ""
     return f"{layer.name} ({type(layer).__name__})\n{numbers}{tail}"
@@ -110,14 +107,11 @@ def contact_sheet(
     rows = -(-len(photos) // columns)
     figure = Figure(figsize=(2.9 * columns, 3.5 * rows), layout="constrained")
     for place, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
-        axes.axis("off")
+        axes.set(xticks=[], yticks=[])
+        axes.spines[:].set_visible(False)
         if place < len(photos):
             axes.imshow(ImageOps.pad(photos[place].convert("RGB"), (300, 300), color="white"))
             wrong = marks[place : place + 1] == "x"
             text = "\n".join(textwrap.wrap(captions[place], 34))
-            axes.text(
-                0.5, -0.03, text, transform=axes.transAxes, ha="center", va="top", fontsize=10,
-                color="#b00020" if wrong else INK,
-            )
-            axes.set_title(" ", fontsize=2)
+            axes.set_xlabel(text, fontsize=10, color="#b00020" if wrong else INK)
     return figure

@@ -388,8 +388,7 @@ _TEMPLATES_FOR_MORE = (
 def scene_captions(scene: Scene, generator: np.random.Generator) -> list[str]:
     """Give five different captions, each naming every thing with its colour and the ground.
 
-    They are written as in Flickr8k: a capital first, and a blank before every comma and the full
-    stop. Things come by kind, then by colour, as in `KINDS` and `COLOURS`.
+    They are written as in Flickr8k: a capital first, and a blank before the full stop. Things come by kind, then by colour, as in `KINDS` and `COLOURS`.
     """
     order = list(COLOURS)
     things = sorted(scene.things, key=lambda it: (KINDS.index(it.kind), order.index(it.colour)))
@@ -415,8 +414,8 @@ def _article(word: str) -> str:
 
 
 def _listed(names: list[str]) -> str:
-    """Give "x", "x and y" or "x , y and z"."""
-    return " and ".join([" , ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
+    # "and" between all of them: cleaning drops commas, and "a ball a box" would be no English.
+    return " and ".join(names)
 
 
 def names_all(scene: Scene, caption: str) -> bool:

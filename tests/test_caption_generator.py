@@ -66,6 +66,13 @@ def test_a_folder_with_a_bad_file(model_folder: Path, photos: Path) -> None:
     assert colour["score"] < 0
 
 
+def test_a_single_file_that_is_no_image(model_folder: Path, photos: Path) -> None:
+    done = script("caption_generator.py", "--model", model_folder, "-i", photos / "broken.jpg")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "broken.jpg: not an image" in done.stderr
+
+
 def test_csv_and_text_of_several(model_folder: Path, photos: Path) -> None:
     files = [photos / "colour.png", photos / "gray.jpg"]
     done = script("caption_generator.py", "--model", model_folder, "-i", *files, "--format", "csv")
