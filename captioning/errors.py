@@ -14,9 +14,9 @@ class CaptioningError(Exception):
 def run_script(main: Callable[[], int | None], after_stop: str = "") -> None:
     """Run a script's `main` and leave the process with its exit code.
 
-    `after_stop` tells who stops it by Ctrl-C how to go on. A `CaptioningError` ends in one line on standard error and exit code 2, Ctrl-C in 130;
-    a reader that closed the pipe (`... | head`) is no error. Other exceptions are defects of
-    the program and keep their traceback.
+    `after_stop` tells who stops it by Ctrl-C how to go on. A `CaptioningError` ends in one line
+    on standard error and exit code 2, Ctrl-C in 130; a reader that closed the pipe
+    (`... | head`) is no error. Other exceptions are defects and keep their traceback.
     """
     try:
         code = main() or 0

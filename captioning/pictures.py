@@ -58,7 +58,7 @@ def draw_model(model: Any) -> Figure:
         x, y = places[layer.name]
         for name in parents[layer.name]:
             axes.annotate(
-                "", (x, y + 0.32), (places[name][0], places[name][1] - 0.32),
+                "", (x, y + 0.27), (places[name][0], places[name][1] - 0.27),
                 arrowprops={"arrowstyle": "-|>", "color": INK, "linewidth": 1},
             )
         axes.text(

@@ -388,7 +388,8 @@ _TEMPLATES_FOR_MORE = (
 def scene_captions(scene: Scene, generator: np.random.Generator) -> list[str]:
     """Give five different captions, each naming every thing with its colour and the ground.
 
-    They are written as in Flickr8k: a capital first, and a blank before the full stop. Things come by kind, then by colour, as in `KINDS` and `COLOURS`.
+    They are written as in Flickr8k: a capital first, and a blank before the full stop. Things
+    come by kind, then by colour, as in `KINDS` and `COLOURS`.
     """
     order = list(COLOURS)
     things = sorted(scene.things, key=lambda it: (KINDS.index(it.kind), order.index(it.colour)))

@@ -1,0 +1,101 @@
+"""The notebook runs from top to bottom, and is stored without outputs and without logic."""
+
+import ast
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+ROOT = Path(__file__).parent.parent
+NOTEBOOK = Path("notebooks") / "training_caption_generator.ipynb"
+PICTURES = ("look", "statistics", "nearest", "model", "untrained", "curves", "captions", "photos")
+
+
+@pytest.fixture(name="notebook", scope="module")
+def _notebook() -> Any:
+    return nbformat.read(ROOT / NOTEBOOK, as_version=4)
+
+
+def code_cells(notebook: Any) -> dict[str, Any]:
+    return {cell.id: cell for cell in notebook.cells if cell.cell_type == "code"}
+
+
+def copy_project(folder: Path) -> Any:
+    """Copy what the notebook needs into an empty folder; give the notebook."""
+    ignore = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "captioning", folder / "captioning", ignore=ignore)
+    (folder / NOTEBOOK).parent.mkdir()
+    shutil.copy(ROOT / NOTEBOOK, folder / NOTEBOOK)
+    return nbformat.read(folder / NOTEBOOK, as_version=4)
+
+
+def execute(notebook: Any, start: Path) -> None:
+    """Execute the notebook on few scenes, in a kernel started in the folder `start`."""
+    resources = {"metadata": {"path": str(start)}}
+    client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources)
+    client.execute(env={**os.environ, "CAPTIONING_NOTEBOOK_SCENES": "80"})
+
+
+def test_is_valid_and_stored_without_outputs(notebook: Any) -> None:
+    nbformat.validate(notebook)
+    assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
+    assert notebook.metadata.kernelspec.name == "python3"
+    for cell in code_cells(notebook).values():
+        assert cell.outputs == [] and cell.execution_count is None, cell.id
+
+
+def test_defines_no_function_and_no_class(notebook: Any) -> None:
+    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    for name, cell in code_cells(notebook).items():
+        lines = [line for line in cell.source.split("\n") if not line.startswith("%")]
+        for node in ast.walk(ast.parse("\n".join(lines))):
+            assert not isinstance(node, kinds), f"the cell {name} defines {node.name}"
+
+
+def test_has_the_eight_steps_in_order(notebook: Any) -> None:
+    titles = [
+        line for cell in notebook.cells if cell.cell_type == "markdown"
+        for line in cell.source.split("\n") if line.startswith("## ")
+    ]
+    assert [title[3:5] for title in titles][:8] == [f"{step}." for step in range(1, 9)]
+
+
+def test_finds_the_project_from_its_own_folder_too(tmp_path: Path) -> None:
+    notebook = copy_project(tmp_path)
+    notebook.cells = [cell for cell in notebook.cells if cell.id == "find-project"]
+    notebook.cells[0].source += "\nprint(Path.cwd())"
+    execute(notebook, tmp_path)
+    assert notebook.cells[0].outputs[0].text.strip() == str(tmp_path.resolve())
+
+
+@pytest.fixture(name="executed", scope="module")
+def _executed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
+    folder = tmp_path_factory.mktemp("project")
+    notebook = copy_project(folder)
+    execute(notebook, folder / "notebooks")
+    return folder, notebook
+
+
+def test_runs_from_top_to_bottom_with_pictures(executed: tuple[Path, Any]) -> None:
+    _, notebook = executed
+    cells = code_cells(notebook)
+    raised = [
+        name for name, cell in cells.items()
+        for output in cell.outputs if output.output_type == "error"
+    ]
+    assert not raised
+    assert all(cell.execution_count for cell in cells.values())
+    for name in PICTURES:
+        assert any("image/png" in output.get("data", {}) for output in cells[name].outputs), name
+
+
+def test_leaves_the_files_of_each_stage(executed: tuple[Path, Any]) -> None:
+    demo = executed[0] / "notebooks" / "demo"
+    for name in ("descriptions.txt", "splits.json", "tokenizer.p", "features.p"):
+        assert (demo / "data" / name).is_file(), name
+    for name in ("captioner.json", "model.keras", "history.csv", "curves.png", "model.png"):
+        assert (demo / name).is_file(), name
