@@ -22,8 +22,8 @@ def parse_arguments() -> argparse.Namespace:
     )
     add = parser.add_argument
     add("--output", type=Path, default=MODELS / "demo", help="the folder for everything")
-    add("--scenes", type=int, default=2500, help="how many scenes to train on")
-    add("--epochs", type=int, default=10, help="at most this many")
+    add("--scenes", type=int, default=5000, help="how many scenes to train on")
+    add("--epochs", type=int, default=18, help="at most this many")
     add("--seed", type=int, default=8, help="other scenes, other start")
     add("--train-encoder", action="store_true",
         help="make the weights of the encoder mini-xception again first (15 minutes)")
@@ -91,7 +91,7 @@ def train(prepared: Any, folder: Path, epochs: int, seed: int) -> Any:
     from captioning.training import TrainingSettings
 
     settings = TrainingSettings(
-        width=256, dropout=0.1, batch_size=64, epochs=epochs, learning_rate=2e-3,
+        width=128, dropout=0.05, batch_size=128, epochs=epochs, learning_rate=8e-3,
         schedule="cosine", seed=seed,
     )
     train_model(prepared, settings, folder)

@@ -17,7 +17,8 @@ def build_merge(
     softmax over the vocabulary is taken with the loss and in decoding, where it is exact.
 
     Tanti et al. 2018, "Where to put the image in an image caption generator",
-    https://arxiv.org/abs/1703.09137. There is no mask: padding comes after the caption, and an
+    https://arxiv.org/abs/1703.09137, with one dropout more, before the last layer, which has most
+    of the parameters. There is no mask: padding comes after the caption, and an
     LSTM knows nothing of what follows.
     """
     # === The photo ===
@@ -36,6 +37,7 @@ def build_merge(
     # === The next word ===
     both = layers.Add(name="add")([photo, caption])  # (captions, steps, width)
     both = layers.Dense(width, activation="relu", name="merge_dense")(both)
+    both = layers.Dropout(dropout, name="merge_dropout")(both)
     logits = layers.Dense(vocabulary, name="next_word")(both)  # (captions, steps, vocabulary)
     return keras.Model([vector, words], logits, name="merge")
 

@@ -372,7 +372,6 @@ _TEMPLATES = (
     "{things} {be} on the {ground}",
     "on the {ground} there {be} {things}",
     "there {be} {things} on the {ground}",
-    "a picture of {things} on the {ground}",
     "the {ground} with {things} on it",
 )
 _TEMPLATES_FOR_ONE = (
