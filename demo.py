@@ -23,7 +23,7 @@ def parse_arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--output", type=Path, default=MODELS / "demo", help="the folder for everything")
     add("--scenes", type=int, default=5000, help="how many scenes to train on")
-    add("--epochs", type=int, default=18, help="at most this many")
+    add("--epochs", type=int, default=16, help="at most this many")
     add("--seed", type=int, default=8, help="other scenes, other start")
     add("--train-encoder", action="store_true",
         help="make the weights of the encoder mini-xception again first (15 minutes)")

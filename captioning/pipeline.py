@@ -1,6 +1,7 @@
 """The stages put together: train and save a model, caption and score a split."""
 
 import shutil
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from captioning.prepare import Prepared
 from captioning.scoring import Scores, score_captions
 from captioning.training import Progress, TrainingSettings, describe_data, train
 
+SECONDS_BETWEEN_PICTURES = 30
+"""Curves are drawn anew while training, but not after each epoch of a second or two."""
+
 
 def train_model(
     prepared: Prepared, settings: TrainingSettings, output: Path, resume: bool = False
@@ -23,14 +27,19 @@ def train_model(
     """
     output = Path(output)
 
+    drawn = time.monotonic()
+
     def keep_history(progress: Progress) -> None:
+        nonlocal drawn
         write_history(output, progress.history)
-        save_figure(draw_curves(progress.history), output / "curves.png")
+        if time.monotonic() - drawn > SECONDS_BETWEEN_PICTURES:
+            save_figure(draw_curves(progress.history), output / "curves.png")
+            drawn = time.monotonic()
 
     if not resume:
         shutil.rmtree(output / "checkpoint", ignore_errors=True)
     model, progress = train(prepared, settings, output, resume, keep_history)
-    keep_history(progress)
+    save_figure(draw_curves(progress.history), output / "curves.png")
     save_figure(draw_model(model), output / "model.png")
     longest = max(len(c.split()) for n in prepared.splits["train"] for c in prepared.captions[n])
     training = {
