@@ -43,7 +43,8 @@ def greedy(
     running = np.ones(photos, bool)
     for _ in range(max_length + 1):
         log_probabilities, state = step(words, state)
-        log_probabilities = _silence(log_probabilities, never)[:, 0]  # (photos, vocabulary)
+        log_probabilities = _silence(log_probabilities, never, first=not chosen)
+        log_probabilities = log_probabilities[:, 0]  # (photos, vocabulary)
         room = len(chosen) < max_length
         best = log_probabilities.argmax(-1) if room else np.full(photos, END)
         gains = np.take_along_axis(log_probabilities, best[:, None], axis=1)[:, 0]  # (photos,)
@@ -84,7 +85,7 @@ def beam_search(
 
     for length in range(1, max_length + 2):
         log_probabilities, state = step(words, state)
-        log_probabilities = _silence(log_probabilities, never)
+        log_probabilities = _silence(log_probabilities, never, first=length == 1)
         if length == max_length + 1:
             ends = log_probabilities[..., END].copy()
             log_probabilities[:] = -np.inf
@@ -123,9 +124,10 @@ def beam_search(
     ]
 
 
-def _silence(log_probabilities: np.ndarray, never: Sequence[int]) -> np.ndarray:
+def _silence(log_probabilities: np.ndarray, never: Sequence[int], first: bool) -> np.ndarray:
     log_probabilities = np.array(log_probabilities, np.float32)
-    log_probabilities[..., list(never)] = -np.inf
+    # A caption has a word at least: the end can't be the first thing said.
+    log_probabilities[..., [*never, END] if first else list(never)] = -np.inf
     return log_probabilities
 
 

@@ -9,10 +9,19 @@ import numpy as np
 from captioning.errors import CaptioningError
 from captioning.files import written_whole
 
+
+def _latin1(text: str, encoding: str) -> bytes:
+    """What protocols before 3 turn an array's bytes back with, for that encoding alone."""
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"it wants the encoding {encoding!r}, which arrays never do")
+    return text.encode("latin1")
+
+
 _MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")
 _ALLOWED = {
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): np.dtype,
+    ("_codecs", "encode"): _latin1,
     **{(module, "_reconstruct"): np.zeros(0).__reduce__()[0] for module in _MULTIARRAY},
     **{(module, "scalar"): np.float32(0).__reduce__()[0] for module in _MULTIARRAY},
 }

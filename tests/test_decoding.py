@@ -35,7 +35,7 @@ def random_tables(photos: int, seed: int) -> np.ndarray:
 def exhaustive(table: np.ndarray, max_length: int, power: float) -> list[tuple]:
     """All captions up to max_length words, ranked; (rank, total, tokens)."""
     found = []
-    for length in range(max_length + 1):
+    for length in range(1, max_length + 1):
         for tokens in itertools.product(range(4, SIZE), repeat=length):
             path = [START, START, *tokens, END]
             total = sum(table[path[i], path[i + 1], path[i + 2]] for i in range(len(path) - 2))
@@ -74,12 +74,21 @@ def test_greedy_takes_the_likeliest_word_and_never_says_markers_or_unk() -> None
         path = [START, START]
         for _ in range(6):
             scores = tables[photo, path[-2], path[-1]].copy()
-            scores[[0, 1, 3]] = -np.inf
+            scores[[0, 1, 3, END] if len(path) == 2 else [0, 1, 3]] = -np.inf
             if scores.argmax() == END:
                 break
             path.append(int(scores.argmax()))
         assert hypothesis.tokens == tuple(path[2:])
         assert not set(hypothesis.tokens) & {0, 1, 2, 3}
+
+
+def test_a_caption_has_a_word_at_least() -> None:
+    tables = random_tables(4, seed=4)
+    tables[..., END] += 30
+    found = greedy(table_step(tables), start_state(4), 4, 6)
+    assert all(len(hypothesis.tokens) == 1 for hypothesis in found)
+    for best, *_ in beam_search(table_step(tables), start_state(4), 4, 6, beam=3):
+        assert len(best.tokens) == 1
 
 
 def test_the_step_is_fed_readable_words_and_stops_at_the_end() -> None:
