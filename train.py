@@ -23,8 +23,6 @@ def parse_arguments() -> argparse.Namespace:
     add("--schedule", choices=["plateau", "cosine"], default="plateau",
         help="cut the learning rate when dev stops falling, or lower it evenly to the last epoch")
     add("--patience", type=int, default=4, help="stop after so many epochs without a gain on dev")
-    add("--average", type=float, default=0.998,
-        help="keep averages of the weights over about 1 / (1 - this) steps; 0: the weights")
     add("--seed", type=int, default=1, help="the same seed gives the same weights")
     add("--resume", action="store_true", help="go on with an interrupted training")
     add("--overwrite", action="store_true", help="replace a trained model in --output")
@@ -38,8 +36,6 @@ def check_arguments(arguments: argparse.Namespace) -> None:
             raise CaptioningError(f"--{name.replace('_', '-')} must be at least 1")
     if not 0 <= arguments.dropout < 1:
         raise CaptioningError(f"--dropout {arguments.dropout} is not from 0 to below 1")
-    if not 0 <= arguments.average < 1:
-        raise CaptioningError(f"--average {arguments.average} is not from 0 to below 1")
     if arguments.learning_rate <= 0:
         raise CaptioningError(f"--learning-rate {arguments.learning_rate} is not above 0")
     if arguments.resume or arguments.overwrite:
@@ -73,7 +69,6 @@ def main() -> int:
         learning_rate=arguments.learning_rate,
         schedule=arguments.schedule,
         patience=arguments.patience,
-        average=arguments.average,
         seed=arguments.seed,
     )
     progress = train_model(prepared, settings, arguments.output, arguments.resume)

@@ -31,8 +31,6 @@ class TrainingSettings:
     dev loss has not fallen; with "cosine" it goes down to nothing along half a cosine over the
     epochs (Loshchilov & Hutter 2016, https://arxiv.org/abs/1608.03983), which suits a short
     training of known length. After `patience` epochs without a fall the training stops.
-    average: what dev sees and is kept are averages of the weights over the last steps, about
-    1 / (1 - average) of them; 0 keeps the weights themselves (Polyak & Juditsky 1992).
     """
 
     width: int = 384
@@ -43,7 +41,6 @@ class TrainingSettings:
     schedule: str = "plateau"
     cut: float = 0.5
     patience: int = 4
-    average: float = 0.0
     seed: int = 1
 
 
@@ -72,12 +69,10 @@ def word_loss() -> keras.losses.Loss:
     )
 
 
-def compile_for_training(model: keras.Model, learning_rate: float, average: float = 0.0) -> None:
+def compile_for_training(model: keras.Model, learning_rate: float) -> None:
     """Give the model its loss and Adam (Kingma & Ba 2014, https://arxiv.org/abs/1412.6980)."""
     model.compile(
-        optimizer=keras.optimizers.Adam(
-            learning_rate, use_ema=average > 0, ema_momentum=average or 0.99
-        ),
+        optimizer=keras.optimizers.Adam(learning_rate),
         loss=word_loss(),
         jit_compile=keras.backend.backend() == "jax",  # XLA is slower for TensorFlow on CPUs
     )
@@ -130,7 +125,7 @@ def new_model(prepared: Prepared, settings: TrainingSettings) -> keras.Model:
         vectors.shape[1], prepared.tokenizer.size, settings.width, settings.dropout
     )
     model.get_layer("standardise").adapt(vectors)
-    compile_for_training(model, settings.learning_rate, settings.average)
+    compile_for_training(model, settings.learning_rate)
     return model
 
 
@@ -164,15 +159,12 @@ def _train_epoch(
         progress.learning_rate = settings.learning_rate * (1 + turn) / 2
     model.optimizer.learning_rate = progress.learning_rate
     start_dropout(model, settings.seed, progress.epoch)
-    if progress.epoch > 0:
-        swap_averages(model)  # back to the weights that are trained
     with _Bar(len(batches["train"]), progress.epoch + 1, settings.epochs) as bar:
         logs = model.fit(
             batches["train"], epochs=1, verbose=0, callbacks=[bar.callback],
             shuffle=False,  # the batches have drawn their order; Keras would draw another
         )
         train_loss = float(logs.history["loss"][-1])
-        swap_averages(model)  # dev sees the averages, and the checkpoint keeps them in place
         dev_loss = loss_per_word(model, batches["dev"])
         bar.end(train_loss, dev_loss)
     progress.epoch += 1
@@ -208,19 +200,6 @@ def start_dropout(model: keras.Model, seed: int, epoch: int) -> None:
             # The second number counts the draws: epochs start a million draws apart.
             own = zlib.crc32(f"{layer.name} {seed}".encode())
             generator.state.assign(np.array([own, 1_000_000 * epoch], np.uint32))
-
-
-def swap_averages(model: keras.Model) -> None:
-    """Exchange the weights with their averages, which the optimizer keeps; twice is no change."""
-    optimizer = model.optimizer
-    if not optimizer.use_ema:
-        return
-    averages = optimizer._model_variables_moving_average
-    for weight, average in zip(model.trainable_variables, averages, strict=True):
-        # A copy: what Keras gives may be the weight's own memory.
-        values = keras.ops.convert_to_numpy(weight).copy()
-        weight.assign(average)
-        average.assign(values)
 
 
 class Checkpoint:

@@ -15,12 +15,7 @@ import pytest
 from captioning.batches import CaptionBatches, shift
 from captioning.models import MergeSteps, build_merge
 from captioning.text import END, START
-from captioning.training import (
-    compile_for_training,
-    loss_per_word,
-    swap_averages,
-    word_loss,
-)
+from captioning.training import compile_for_training, loss_per_word, word_loss
 from tests.conftest import ROOT, script
 
 CAPTIONS = [[4, 5], [6], [4, 6, 5, 4], [5, 5, 5, 5], [6, 4], [4, 4, 6]] * 4
@@ -129,22 +124,6 @@ def test_training_lowers_the_loss(model_folder: Path) -> None:
     assert losses[-1] < losses[0]
     names = {path.name for path in model_folder.iterdir()}
     assert names == {"model.keras", "captioner.json", "history.csv", "curves.png", "model.png"}
-
-
-def test_averages_and_weights_change_places_and_back() -> None:
-    model = toy_model()
-    compile_for_training(model, 1e-2, average=0.9)
-    inputs, targets, weights = toy_batches()[0]
-    for _ in range(5):
-        model.train_on_batch(inputs, targets, weights)
-    trained = [keras.ops.convert_to_numpy(w).copy() for w in model.trainable_variables]
-    swap_averages(model)
-    averages = [keras.ops.convert_to_numpy(w).copy() for w in model.trainable_variables]
-    swap_averages(model)
-    kernel = next(i for i, w in enumerate(model.trainable_variables) if "next_word" in w.path)
-    assert np.abs(trained[kernel] - averages[kernel]).max() > 1e-4
-    for before, weight in zip(trained, model.trainable_variables, strict=True):
-        np.testing.assert_array_equal(before, keras.ops.convert_to_numpy(weight))
 
 
 def weights_of(folder: Path) -> list[np.ndarray]:
