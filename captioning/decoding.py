@@ -86,10 +86,8 @@ def beam_search(
     for length in range(1, max_length + 2):
         log_probabilities, state = step(words, state)
         log_probabilities = _silence(log_probabilities, never, first=length == 1)
-        if length == max_length + 1:
-            ends = log_probabilities[..., END].copy()
-            log_probabilities[:] = -np.inf
-            log_probabilities[..., END] = ends
+        if length == max_length + 1:  # no room for another word
+            log_probabilities[..., np.arange(log_probabilities.shape[-1]) != END] = -np.inf
         vocabulary = log_probabilities.shape[-1]
         candidates = (totals[..., None] + log_probabilities).reshape(photos, -1)
         totals, best = _largest(candidates, 2 * beam)  # (photos, 2 * beam), best first
@@ -114,14 +112,13 @@ def beam_search(
         state = [part[rows, parents[rows, going_on]] for part in state]
         if (totals[:, 0] / length**length_power <= pool[:, -1]).all():
             break
-    return [
-        [
-            Hypothesis(_words(tokens), float(total))
-            for tokens, total, rank in zip(*photo, strict=True)
-            if rank > -np.inf
-        ]
-        for photo in zip(pool_said, pool_totals, pool, strict=True)
-    ]
+    return [_hypotheses(*photo) for photo in zip(pool_said, pool_totals, pool, strict=True)]
+
+
+def _hypotheses(said: np.ndarray, totals: np.ndarray, ranks: np.ndarray) -> list[Hypothesis]:
+    """The filled places of one photo's pool, best first."""
+    filled = np.flatnonzero(ranks > -np.inf)
+    return [Hypothesis(_words(said[place]), float(totals[place])) for place in filled]
 
 
 def _silence(log_probabilities: np.ndarray, never: Sequence[int], first: bool) -> np.ndarray:
