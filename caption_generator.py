@@ -96,8 +96,9 @@ def main() -> int:
     from captioning.captioner import load
 
     write = writer_of(arguments.format, several, arguments.top)
+    captioner = load(folder, weights=arguments.weights)
     failed = 0
-    for caption in load(folder, arguments.weights).caption(photos, arguments.beam, arguments.top):
+    for caption in captioner.caption(photos, arguments.beam, arguments.top):
         if caption.error:
             failed += 1
             print(f"passed over {caption.image}: {caption.error}", file=sys.stderr)

@@ -24,7 +24,10 @@ def parse_arguments() -> argparse.Namespace:
     add("--weights", default="imagenet", help="imagenet (fetched and cached by Keras) or a file")
     add("--batch-size", type=int, default=32, help="photos a step of the network")
     add("--min-count", type=int, default=5, help="rarer words of the training captions are <unk>")
-    add("--grids", action="store_true", help="also keep the grid of each photo (200 KB a photo)")
+    add("--grids", action="store_true",
+        help="also keep the grid of each photo (200 KB), for the decoders that look at it")
+    add("--views", type=int, default=1, metavar="N",
+        help="with --grids: keep N views of each photo for training: itself, mirrored, two zoomed")
     add("--download", action="store_true", help="fetch Flickr8k first (1.1 GB)")
     return parser.parse_args()
 
@@ -34,9 +37,14 @@ def main() -> int:
     arguments = parse_arguments()
     from captioning.dataset import read_dataset
     from captioning.encoders import check_encoder
+    from captioning.images import VIEWS
 
     if arguments.batch_size < 1 or arguments.min_count < 1:
         raise CaptioningError("--batch-size and --min-count must be at least 1")
+    if not 1 <= arguments.views <= len(VIEWS):
+        raise CaptioningError(f"--views {arguments.views} is not from 1 to {len(VIEWS)}")
+    if arguments.views > 1 and not arguments.grids:
+        raise CaptioningError("--views wants --grids: vectors are of the photo itself alone")
     check_encoder(arguments.encoder, arguments.weights)
     if arguments.download:
         from captioning.download import download_flickr8k
@@ -56,7 +64,7 @@ def main() -> int:
     began = time.perf_counter()
     features = extract_features(
         encoder, arguments.images, dataset.photos, arguments.output, arguments.batch_size,
-        arguments.grids,
+        arguments.views * arguments.grids,
     )
     for name, reason in features.failed.items():
         print(f"passed over {name}: {reason}", file=sys.stderr)

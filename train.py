@@ -73,7 +73,7 @@ def main() -> int:
     )
     progress = train_model(prepared, settings, arguments.output, arguments.resume)
     print(
-        f"best dev loss {progress.best_loss:.3f} a word, epoch {progress.best_epoch} of "
+        f"best dev loss {-progress.best:.3f} a word, epoch {progress.best_epoch} of "
         f"{progress.epoch}; the model is in {arguments.output}; next: "
         f"python caption_generator.py --model {arguments.output} -i photo.jpg",
         file=sys.stderr,

@@ -21,15 +21,48 @@ def shift(captions: list[list[int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray
     return inputs, targets, (targets != PADDING).astype(np.float32)
 
 
-class CaptionBatches(keras.utils.PyDataset):
+class Batches(keras.utils.PyDataset):
+    """Batches drawn so that rows of like length share one and hardly any padding is computed.
+
+    The order is a function of seed and epoch alone: an interrupted run goes on with the order
+    it would have had.
+    """
+
+    def __init__(self, lengths: np.ndarray, words: int, batch_size: int, seed: int) -> None:
+        # Two workers: with one, TensorFlow's own prefetching takes seconds to stop each epoch.
+        # Batches still come in order.
+        super().__init__(workers=2)
+        self._lengths, self._batch_size, self._seed = lengths, batch_size, seed
+        self.words = words
+        self.start_epoch(0)
+
+    def start_epoch(self, epoch: int) -> None:
+        """Draw the order of an epoch."""
+        self.epoch = epoch
+        generator = np.random.default_rng((self._seed, epoch))
+        order = generator.permutation(len(self._lengths))
+        order = order[np.argsort(self._lengths[order], kind="stable")]
+        batches = np.split(order, range(self._batch_size, len(order), self._batch_size))
+        drawn = list(generator.permutation(len(batches)))
+        # Keras looks at the first two batches to learn which dimensions vary: let theirs differ.
+        lengths = [self._lengths[batches[i]].max() for i in drawn]
+        other = next((k for k, n in enumerate(lengths) if n != lengths[0]), None)
+        if other is not None:
+            drawn[1], drawn[other] = drawn[other], drawn[1]
+        self._batches = [batches[i] for i in drawn]
+
+    def __len__(self) -> int:
+        return len(self._batches)
+
+
+class CaptionBatches(Batches):
     """Batches of whole captions with their photos' vectors.
 
     vectors: float32 (photos, D); photos: for each caption its photo's row in `vectors`;
     captions: the numbers of each caption, without markers. An item is
-    `((vectors, inputs), targets, weights)`, shapes (B, D), (B, T), (B, T), (B, T).
-
-    Captions of like length share a batch, so hardly any padding is computed. The order is a
-    function of seed and epoch alone: an interrupted run goes on with the order it would have had.
+    `((vectors, inputs), targets, weights)`, shapes (B, D), (B, T), (B, T), (B, T). `words` is how
+    many words, ends included, an epoch predicts. `worth`, float32 (captions,), multiplies the
+    weights.
     """
 
     def __init__(
@@ -39,39 +72,57 @@ class CaptionBatches(keras.utils.PyDataset):
         captions: list[list[int]],
         batch_size: int = 128,
         seed: int = 0,
+        worth: np.ndarray | None = None,
     ) -> None:
-        # Two workers: with one, TensorFlow's own prefetching takes seconds to stop each epoch.
-        # Batches still come in order.
-        super().__init__(workers=2)
         self._vectors, self._photos, self._captions = vectors, np.asarray(photos), captions
-        self._lengths = np.array([len(tokens) for tokens in captions])
-        self._batch_size, self._seed = batch_size, seed
-        self.start_epoch(0)
-
-    def start_epoch(self, epoch: int) -> None:
-        """Draw the order of an epoch."""
-        generator = np.random.default_rng((self._seed, epoch))
-        order = generator.permutation(len(self._captions))
-        order = order[np.argsort(self._lengths[order], kind="stable")]
-        cuts = range(self._batch_size, len(order), self._batch_size)
-        batches = np.split(order, cuts)
-        drawn = list(generator.permutation(len(batches)))
-        # Keras looks at the first two batches to learn which dimensions vary: let theirs differ.
-        lengths = [self._lengths[batches[i]].max() for i in drawn]
-        other = next((k for k, n in enumerate(lengths) if n != lengths[0]), None)
-        if other is not None:
-            drawn[1], drawn[other] = drawn[other], drawn[1]
-        self._batches = [batches[i] for i in drawn]
-
-    @property
-    def words(self) -> int:
-        """How many words, ends included, an epoch predicts."""
-        return int(self._lengths.sum()) + len(self._lengths)
-
-    def __len__(self) -> int:
-        return len(self._batches)
+        self._worth = np.ones(len(captions), np.float32) if worth is None else worth
+        lengths = np.array([len(tokens) for tokens in captions])
+        super().__init__(lengths, int(lengths.sum()) + len(lengths), batch_size, seed)
 
     def __getitem__(self, index: int) -> tuple:
         rows = self._batches[index]
         inputs, targets, weights = shift([self._captions[row] for row in rows])
+        weights *= self._worth[rows, None]
         return (self._vectors[self._photos[rows]], inputs), targets, weights
+
+
+class PhotoBatches(Batches):
+    """Batches of photos' grids, each with all of its captions.
+
+    grids: float16 (rows, regions, D); views: int (photos, views), the rows of each photo and of
+    its other views (mirrored, say), of which each epoch draws one; captions: for each photo its
+    captions' numbers, without markers. An item is `((grids, inputs), targets, weights)`, shapes
+    (P, regions, D), (P, C, T), (P, C, T), (P, C, T). `words` as in `CaptionBatches`; `worth`,
+    float32 (photos, C), multiplies the weights.
+    """
+
+    def __init__(
+        self,
+        grids: np.ndarray,
+        views: np.ndarray,
+        captions: list[list[list[int]]],
+        batch_size: int = 32,
+        seed: int = 0,
+        worth: np.ndarray | None = None,
+    ) -> None:
+        self._grids, self._views, self._captions = grids, views, captions
+        self._most = max(map(len, captions))
+        self._worth = worth
+        if worth is None:  # captions that a photo lacks have none
+            count = np.array([len(own) for own in captions])
+            self._worth = (np.arange(self._most) < count[:, None]).astype(np.float32)
+        lengths = np.array([max(map(len, own)) for own in captions])
+        words = sum(len(tokens) + 1 for own in captions for tokens in own)
+        super().__init__(lengths, words, batch_size, seed)
+
+    def __getitem__(self, index: int) -> tuple:
+        rows = self._batches[index]
+        views = self._views[rows]  # (P, views)
+        generator = np.random.default_rng((self._seed, self.epoch, index))
+        drawn = views[np.arange(len(rows)), generator.integers(views.shape[1], size=len(rows))]
+        own = [self._captions[row] for row in rows]
+        full = [captions + [[]] * (self._most - len(captions)) for captions in own]
+        flat = [tokens for captions in full for tokens in captions]
+        inputs, targets, weights = (part.reshape(len(rows), self._most, -1) for part in shift(flat))
+        weights *= self._worth[rows, :, None]
+        return (self._grids[drawn], inputs), targets, weights

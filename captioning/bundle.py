@@ -153,6 +153,8 @@ def load_bundle(folder: Path) -> Bundle:
     """Load a model's folder. Raises `CaptioningError` when its parts are missing or don't fit."""
     import keras
 
+    import captioning.decoders  # noqa: F401  (their layers' names are in the file)
+
     folder = Path(folder)
     about = read_about(folder)
     tokenizer = Tokenizer(tuple(map(str, about["words"])))

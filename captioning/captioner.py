@@ -37,15 +37,20 @@ class Caption:
 
 
 class Captioner:
-    """A trained model with its encoder, ready to caption; made by `load`."""
+    """A trained model, or several that decide together, with their encoder; made by `load`.
 
-    def __init__(self, bundle: Bundle, weights: str = "imagenet") -> None:
-        from captioning.models import MergeSteps
+    `bundle` is the (first) model's; its decoding defaults hold.
+    """
 
-        self.bundle = bundle
+    def __init__(self, bundles: Sequence[Bundle], weights: str = "imagenet") -> None:
+        from captioning.decoders import READ_GRIDS
+        from captioning.ensemble import Ensemble
+
+        self.bundle = bundles[0]
+        self.reads_grids = any(bundle.model.name in READ_GRIDS for bundle in bundles)
         self._weights = weights
         self._encoder: Encoder | None = None
-        self._steps = MergeSteps(bundle.model)
+        self._steps = Ensemble([bundle.model for bundle in bundles])
 
     @property
     def encoder(self) -> Encoder:
@@ -87,33 +92,46 @@ class Captioner:
         size = self.bundle.encoder["size"]
         unique = list(dict.fromkeys(group))
         for paths, pixels in read_batches(unique, size, PHOTOS_AT_ONCE, failed):
-            found = self.describe(self.encoder.encode(pixels), beam)
+            found = self.describe(*self._encode(pixels), beam=beam)
             for path, hypotheses in zip(paths, found, strict=True):
                 best = [(self.text(h), h.score) for h in hypotheses[:top]]
                 done[path] = Caption(path, *best[0], best)
         for path in group:
             yield done.get(path) or Caption(path, error=failed[path])
 
+    def _encode(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        if self.reads_grids:
+            return self.encoder.encode_grids(pixels)
+        return self.encoder.encode(pixels), None
+
     def describe(
-        self, vectors: np.ndarray, beam: int | None = None, length_power: float | None = None
+        self,
+        vectors: np.ndarray,
+        grids: np.ndarray | None = None,
+        beam: int | None = None,
+        length_power: float | None = None,
     ) -> list[list[Hypothesis]]:
-        """Hypotheses, best first, for each of the vectors, float32 (photos, D)."""
+        """Hypotheses, best first, for each photo: vectors, float32 (photos, D), and, for models
+        that look at them, grids (photos, regions, D).
+        """
         defaults = self.bundle.decoding
         beam = defaults["beam"] if beam is None else beam
         power = defaults["length_power"] if length_power is None else length_power
         found: list[list[Hypothesis]] = []
         for start in range(0, len(vectors), VECTORS_AT_ONCE):
-            part = vectors[start : start + VECTORS_AT_ONCE]
-            photo, state = self._steps.begin(part)
+            part = slice(start, start + VECTORS_AT_ONCE)
+            photo, state = self._steps.begin(
+                vectors[part], None if grids is None else grids[part]
+            )
 
-            def step(words: np.ndarray, state: list, photo: np.ndarray = photo) -> tuple:
+            def step(words: np.ndarray, state: list, photo: list = photo) -> tuple:
                 return self._steps.step(words, photo, state)
 
-            length = self.bundle.max_length
+            length, count = self.bundle.max_length, len(vectors[part])
             if beam == 1:
-                found += [[h] for h in greedy(step, state, len(part), length)]
+                found += [[h] for h in greedy(step, state, count, length)]
             else:
-                found += beam_search(step, state, len(part), length, beam, power)
+                found += beam_search(step, state, count, length, beam, power)
         return found
 
     def text(self, hypothesis: Hypothesis) -> str:
@@ -121,12 +139,26 @@ class Captioner:
         return self.bundle.tokenizer.decode(hypothesis.tokens)
 
 
-def load(folder: str | Path, weights: str = "imagenet") -> Captioner:
-    """The captioner of a model's folder; `weights` of its encoder as in `load_encoder`.
+def load(*folders: str | Path, weights: str = "imagenet") -> Captioner:
+    """The captioner of a model's folder, or of several; `weights` of the encoder as in
+    `load_encoder`. Several decide together: the mean of their probabilities counts.
 
-    Raises `CaptioningError` when a part of the folder is missing or doesn't fit the others.
+    Raises `CaptioningError` when a part of a folder is missing or doesn't fit the others, and
+    for models of different encoders or vocabularies.
     """
-    return Captioner(load_bundle(Path(folder)), weights)
+    bundles = [load_bundle(Path(folder)) for folder in folders]
+    first = bundles[0]
+    for other in bundles[1:]:
+        for what, ours, theirs in (
+            ("encoder", first.encoder, other.encoder),
+            ("vocabulary", first.tokenizer.words, other.tokenizer.words),
+        ):
+            if ours != theirs:
+                raise CaptioningError(
+                    f"{first.folder} and {other.folder} can't decide together: each has another "
+                    f"{what}"
+                )
+    return Captioner(bundles, weights)
 
 
 def choose_model(models: Path) -> Path:

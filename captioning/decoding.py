@@ -59,6 +59,37 @@ def greedy(
     return [Hypothesis(_words(row), float(t)) for row, t in zip(rows, totals, strict=True)]
 
 
+def sample(
+    step: Step,
+    state: list[np.ndarray],
+    photos: int,
+    samples: int,
+    max_length: int,
+    generator: np.random.Generator,
+    never: Sequence[int] = NEVER_SAID,
+) -> list[list[list[int]]]:
+    """Captions drawn word by word as likely as the model holds them, `samples` a photo.
+
+    Draws by adding Gumbel noise to the log-probabilities and taking the largest.
+    """
+    state = [np.repeat(part, samples, axis=1) for part in state]  # (photos, samples, ...)
+    words = np.full((photos, samples), START, np.int32)
+    running = np.ones((photos, samples), bool)
+    said = []
+    for _ in range(max_length):
+        log_probabilities, state = step(words, state)
+        log_probabilities = _silence(log_probabilities, never, first=not said)
+        noise = generator.random(log_probabilities.shape, np.float32)
+        drawn = (log_probabilities - np.log(-np.log(noise + 1e-20) + 1e-20)).argmax(-1)
+        words = np.where(running, drawn, END).astype(np.int32)  # (photos, samples)
+        said.append(words)
+        running &= words != END
+        if not running.any():
+            break
+    rows = np.stack(said, axis=-1)  # (photos, samples, steps)
+    return [[list(_words(row)) for row in photo] for photo in rows]
+
+
 def beam_search(
     step: Step,
     state: list[np.ndarray],
@@ -67,12 +98,14 @@ def beam_search(
     beam: int = 5,
     length_power: float = 0.7,
     never: Sequence[int] = NEVER_SAID,
+    no_repeat: int = 0,
 ) -> list[list[Hypothesis]]:
     """Up to `beam` captions a photo, best first, ranked by log-probability / length**length_power.
 
     A finished hypothesis leaves the beam for a pool of the best `beam` and is frozen there. A
     photo is done when its pool is full and the best open hypothesis ranks below the pool's
-    worst (Wu et al. 2016, https://arxiv.org/abs/1609.08144, for the length normalisation).
+    worst (Wu et al. 2016, https://arxiv.org/abs/1609.08144, for the length normalisation). With
+    `no_repeat` 3, no three words come twice in a caption.
     """
     rows = np.arange(photos)[:, None]
     state = [np.repeat(part, beam, axis=1) for part in state]  # (photos, beam, ...)
@@ -86,6 +119,8 @@ def beam_search(
     for length in range(1, max_length + 2):
         log_probabilities, state = step(words, state)
         log_probabilities = _silence(log_probabilities, never, first=length == 1)
+        if no_repeat:
+            _forbid_repeats(log_probabilities, said[..., : length - 1], no_repeat)
         if length == max_length + 1:  # no room for another word
             log_probabilities[..., np.arange(log_probabilities.shape[-1]) != END] = -np.inf
         vocabulary = log_probabilities.shape[-1]
@@ -126,6 +161,17 @@ def _silence(log_probabilities: np.ndarray, never: Sequence[int], first: bool) -
     # A caption has a word at least: the end can't be the first thing said.
     log_probabilities[..., [*never, END] if first else list(never)] = -np.inf
     return log_probabilities
+
+
+def _forbid_repeats(log_probabilities: np.ndarray, said: np.ndarray, count: int) -> None:
+    """Silence the words that would say `count` words of `said`, (P, K, words), again (in place)."""
+    words = said.shape[-1]
+    last = said[..., words - count + 1 :]  # (P, K, count - 1)
+    for start in range(words - count + 1):
+        again = (said[..., start : start + count - 1] == last).all(axis=-1)  # (P, K)
+        photos, hypotheses = np.nonzero(again)
+        after = said[photos, hypotheses, start + count - 1]
+        log_probabilities[photos, hypotheses, after] = -np.inf
 
 
 def _largest(values: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

@@ -55,6 +55,8 @@ class Encoder:
         import keras
         from keras import layers
 
+        from captioning.backend import for_prediction
+
         self.settings = settings
         self.weights = weights
         self.fingerprint = _fingerprint(network)
@@ -62,8 +64,9 @@ class Encoder:
         scaled = layers.Rescaling(settings.scale, settings.offset)(pixels)
         grid = network(scaled)  # (photos, side, side, vector_size)
         vector = layers.GlobalAveragePooling2D(name="vector")(grid)  # (photos, vector_size)
-        self._vectors = _ready(keras.Model(pixels, vector, name=settings.name))
-        self._both = _ready(keras.Model(pixels, [vector, grid], name=settings.name + "-grid"))
+        self._vectors = for_prediction(keras.Model(pixels, vector, name=settings.name))
+        both = keras.Model(pixels, [vector, grid], name=f"{settings.name}-grid")
+        self._both = for_prediction(both)
 
     def signature(self) -> dict[str, Any]:
         """What made the vectors: the settings and a fingerprint of the weights."""
@@ -152,14 +155,6 @@ def _read_weights(read: Any, name: str, weights: str) -> Any:
         raise CaptioningError(
             f"the file {weights} does not hold weights of {name} ({first_line})"
         ) from None
-
-
-def _ready(model: Any) -> Any:
-    """Compile for prediction alone. XLA on a CPU made TensorFlow ten times slower here."""
-    import keras
-
-    model.compile(jit_compile=keras.backend.backend() == "jax")
-    return model
 
 
 def _fingerprint(network: Any) -> str:

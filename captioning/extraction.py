@@ -9,7 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from captioning.encoders import Encoder
-from captioning.images import UnreadableImageError, load_array
+from captioning.images import UnreadableImageError, load_array, view
 from captioning.store import Features, FeatureWriter, stamp_of
 
 DECODING_THREADS = 2
@@ -55,14 +55,15 @@ def extract_features(
     names: list[str],
     output: Path,
     batch_size: int = 32,
-    grids: bool = False,
+    views: int = 0,
 ) -> Features:
     """Encode the photos `names` of the folder `images` into `output`, going on where it stopped.
 
+    views: of how many of `images.VIEWS` of each photo the grid is kept, 0 for vectors alone.
     Shows a progress bar on standard error. Raises `CaptioningError` when the disk refuses, or
     the encoder gives vectors that aren't finite.
     """
-    writer = FeatureWriter(output, encoder.signature(), grids)
+    writer = FeatureWriter(output, encoder.signature(), views)
     stamps = {name: stamp_of(images / name) for name in names}
     left = [name for name in names if not writer.is_done(name, stamps[name])]
     name_of = {images / name: name for name in left}
@@ -73,12 +74,23 @@ def extract_features(
             size = encoder.settings.size
             for paths, pixels in read_batches(name_of, size, batch_size, failed):
                 batch = [name_of[path] for path in paths]
-                vectors, grid = (
-                    encoder.encode_grids(pixels) if grids else (encoder.encode(pixels), None)
-                )
-                writer.add(batch, [stamps[name] for name in batch], vectors, grid)
+                vectors, grids = _encode(encoder, pixels, views)
+                writer.add(batch, [stamps[name] for name in batch], vectors, grids)
                 bar.update(len(batch))
     finally:
         writer.close()
     writer.failed = {name_of[path]: reason for path, reason in failed.items()}
     return writer.finish(names)
+
+
+def _encode(encoder: Encoder, pixels: np.ndarray, views: int) -> tuple:
+    """Vectors (photos, D) of the photos and grids (photos, views, regions, D), or None, of views.
+    """
+    if not views:
+        return encoder.encode(pixels), None
+    vectors, whole = encoder.encode_grids(pixels)
+    grids = [whole]
+    for number in range(1, views):
+        seen = np.stack([view(photo, number) for photo in pixels])
+        grids.append(encoder.encode_grids(seen)[1])
+    return vectors, np.stack(grids, axis=1)

@@ -17,6 +17,9 @@ from captioning.training import Progress, TrainingSettings, describe_data, train
 SECONDS_BETWEEN_PICTURES = 30
 """Curves are drawn anew while training, but not after each epoch of a second or two."""
 
+PHOTOS_AT_ONCE = 250
+"""So many photos' grids are in memory while a split is captioned."""
+
 
 def train_model(
     prepared: Prepared, settings: TrainingSettings, output: Path, resume: bool = False
@@ -41,17 +44,16 @@ def train_model(
     model, progress = train(prepared, settings, output, resume, keep_history)
     save_figure(draw_curves(progress.history), output / "curves.png")
     save_figure(draw_model(model), output / "model.png")
-    longest = max(len(c.split()) for n in prepared.splits["train"] for c in prepared.captions[n])
     training = {
         "settings": asdict(settings),
         "data": describe_data(prepared),
         "epochs": progress.epoch,
         "best_epoch": progress.best_epoch,
-        "dev_loss": progress.best_loss,
+        "dev_loss": -progress.best,
         "seconds": round(sum(row["seconds"] for row in progress.history)),
     }
     save_bundle(
-        output, model, prepared.tokenizer, prepared.features.made_by, longest, training
+        output, model, prepared.tokenizer, prepared.features.made_by, prepared.longest, training
     )
     shutil.rmtree(output / "checkpoint", ignore_errors=True)
     return progress
@@ -74,8 +76,15 @@ def caption_split(
     names = prepared.splits.get(split) or []
     if not names:
         raise CaptioningError(f"the {split} split is empty")
-    found = captioner.describe(prepared.features.matrix(names), **decoding)
-    return {n: captioner.text(h[0]) for n, h in zip(names, found, strict=True)}
+    captions = {}
+    for start in range(0, len(names), PHOTOS_AT_ONCE):
+        some = names[start : start + PHOTOS_AT_ONCE]
+        vectors, grids = prepared.features.matrix(some), None
+        if captioner.reads_grids:
+            grids = prepared.features.grids[prepared.features.grid_rows(some)[:, 0]]
+        found = captioner.describe(vectors, grids, **decoding)
+        captions |= {n: captioner.text(h[0]) for n, h in zip(some, found, strict=True)}
+    return captions
 
 
 def score_split(

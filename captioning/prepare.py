@@ -20,6 +20,11 @@ class Prepared:
     tokenizer: Tokenizer
     features: Features
 
+    @property
+    def longest(self) -> int:
+        """How many words the longest caption of the training photos has."""
+        return max(len(c.split()) for name in self.splits["train"] for c in self.captions[name])
+
     def encoded(self, split: str) -> tuple[list[str], list[int], list[list[int]]]:
         """The photos of a split, and for each of their captions the photo's place and numbers."""
         names = self.splits[split]

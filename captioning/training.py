@@ -1,12 +1,10 @@
-"""Training: losses, schedule, early stopping, checkpoints, resume.
+"""Training: loss, schedule, early stopping, checkpoints, resume.
 
 One call of `fit` an epoch; what a run must remember between epochs is in `Progress` and in the
 checkpoint beside it, so that an interrupted run ends with the weights of an undisturbed one.
 """
 
-import math
 import time
-import zlib
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -16,10 +14,11 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from captioning.batches import CaptionBatches
+from captioning.backend import uses_xla
+from captioning.batches import Batches, CaptionBatches, PhotoBatches
+from captioning.decoders import READ_GRIDS, build_decoder
 from captioning.errors import CaptioningError
 from captioning.files import read_json, write_json, written_whole
-from captioning.models import build_merge
 from captioning.prepare import Prepared
 
 
@@ -27,21 +26,48 @@ from captioning.prepare import Prepared
 class TrainingSettings:
     """How to train, all of it; written into the checkpoint and the model's folder.
 
+    batch_size: captions a step for merge, photos with all their captions for the others;
+    depth: layers of the transformer; smoothing: share of each target spread over all words
+    (Szegedy et al. 2016, https://arxiv.org/abs/1512.00567).
+
     schedule: with "plateau" the learning rate is cut to `cut` of itself after each epoch whose
-    dev loss has not fallen; with "cosine" it goes down to nothing along half a cosine over the
-    epochs (Loshchilov & Hutter 2016, https://arxiv.org/abs/1608.03983), which suits a short
-    training of known length. After `patience` epochs without a fall the training stops.
+    dev loss has not fallen; with "cosine" it rises evenly over the first `warm_up` epochs and
+    then goes down to nothing along half a cosine (Loshchilov & Hutter 2016,
+    https://arxiv.org/abs/1608.03983), which suits a training of known length. After `patience`
+    epochs without a fall the training stops.
     """
 
+    decoder: str = "merge"
     width: int = 384
+    depth: int = 2
     dropout: float = 0.5
+    smoothing: float = 0.0
     batch_size: int = 128
     epochs: int = 30
     learning_rate: float = 1e-3
+    weight_decay: float = 0.0
     schedule: str = "plateau"
+    warm_up: float = 0.0
     cut: float = 0.5
     patience: int = 4
     seed: int = 1
+
+
+PHOTOS_TO_STANDARDISE = 1000
+"""Of so many photos' grids the mean and the variance are taken: 100,000 regions."""
+
+SETTINGS = {
+    "merge": TrainingSettings(),
+    "attention": TrainingSettings(
+        "attention", width=512, dropout=0.5, smoothing=0.1, batch_size=32, epochs=15,
+        learning_rate=1e-3, schedule="cosine", warm_up=1.0,
+    ),
+    "transformer": TrainingSettings(
+        "transformer", width=384, dropout=0.2, smoothing=0.1, batch_size=32, epochs=15,
+        learning_rate=8e-4, weight_decay=0.01, schedule="cosine", warm_up=1.0,
+    ),
+}
+"""What each decoder is trained with where nothing else is asked for; chosen on dev."""
 
 
 @dataclass
@@ -52,39 +78,85 @@ class Progress:
     data: dict[str, Any]
     epoch: int = 0
     learning_rate: float = 0.0
-    best_loss: float = float("inf")
+    best: float = float("-inf")
     best_epoch: int = 0
     waited: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
 
-    def finished(self, settings: TrainingSettings) -> bool:
+    def finished(self) -> bool:
         """Whether the run has reached its last epoch or stopped early."""
-        return self.epoch >= settings.epochs or self.waited >= settings.patience
+        return self.epoch >= self.settings["epochs"] or self.waited >= self.settings["patience"]
+
+    def record(self, row: dict[str, float], goodness: float) -> bool:
+        """Write down an epoch and how good its model is, higher is better; whether it's the best.
+        """
+        self.history.append(row)
+        better = goodness > self.best
+        if better:
+            self.best, self.best_epoch, self.waited = goodness, self.epoch, 0
+        else:
+            self.waited += 1
+        return better
 
 
-def word_loss() -> keras.losses.Loss:
-    """Cross-entropy of the next word, the mean over words: padding has weight 0 and no part."""
-    return keras.losses.SparseCategoricalCrossentropy(
-        from_logits=True, reduction="mean_with_sample_weight"
-    )
+@keras.saving.register_keras_serializable("captioning")
+class WordLoss(keras.losses.Loss):
+    """Cross-entropy of the next word, the mean over words: padding has weight 0 and no part.
+
+    targets: int (..., T); logits: (..., T, vocabulary).
+    """
+
+    def __init__(self, smoothing: float = 0.0, **options: Any) -> None:
+        super().__init__(**{"reduction": "mean_with_sample_weight", **options})
+        self.smoothing = smoothing
+
+    def call(self, targets: Any, logits: Any) -> Any:
+        """The loss of each word, (..., T)."""
+        exact = keras.ops.sparse_categorical_crossentropy(targets, logits, from_logits=True)
+        if not self.smoothing:
+            return exact
+        even = keras.ops.logsumexp(logits, axis=-1) - keras.ops.mean(logits, axis=-1)
+        return (1 - self.smoothing) * exact + self.smoothing * even
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of `__init__`, for saving."""
+        return {**super().get_config(), "smoothing": self.smoothing}
 
 
-def compile_for_training(model: keras.Model, learning_rate: float) -> None:
-    """Give the model its loss and Adam (Kingma & Ba 2014, https://arxiv.org/abs/1412.6980)."""
+def compile_for_training(
+    model: keras.Model, settings: TrainingSettings, steps: int = 1
+) -> None:
+    """Give the model its loss and Adam, with `steps` steps an epoch.
+
+    Kingma & Ba 2014, https://arxiv.org/abs/1412.6980; the decay of the weights apart from the
+    gradient, as Loshchilov & Hutter 2017, https://arxiv.org/abs/1711.05101.
+    """
+    rate = settings.learning_rate
+    if settings.schedule == "cosine":
+        warm_up = round(settings.warm_up * steps)
+        rate = keras.optimizers.schedules.CosineDecay(
+            0.0 if warm_up else rate,
+            max(1, settings.epochs * steps - warm_up),
+            warmup_target=rate if warm_up else None,
+            warmup_steps=warm_up,
+        )
     model.compile(
-        optimizer=keras.optimizers.Adam(learning_rate),
-        loss=word_loss(),
-        jit_compile=keras.backend.backend() == "jax",  # XLA is slower for TensorFlow on CPUs
+        optimizer=keras.optimizers.Adam(rate, weight_decay=settings.weight_decay or None),
+        loss=WordLoss(settings.smoothing),
+        jit_compile=uses_xla(),
     )
 
 
-def loss_per_word(model: keras.Model, batches: CaptionBatches) -> float:
-    """The cross-entropy a word, in nats, over all captions of `batches`, dropout off."""
+def loss_per_word(model: keras.Model, batches: Batches) -> float:
+    """The cross-entropy a word, in nats, over all captions of `batches`; no dropout or smoothing.
+    """
+    judge = keras.Model(model.inputs, model.outputs)
+    judge.compile(loss=WordLoss(), jit_compile=uses_xla())
     total = 0.0
     for index in range(len(batches)):
         inputs, targets, weights = batches[index]
-        model.reset_metrics()
-        loss = model.test_on_batch(inputs, targets, weights)
+        judge.reset_metrics()
+        loss = judge.test_on_batch(inputs, targets, weights)
         total += float(np.asarray(loss)) * float(weights.sum())
     return total / batches.words
 
@@ -96,7 +168,7 @@ def train(
     resume: bool = False,
     after_epoch: Callable[[Progress], None] | None = None,
 ) -> tuple[keras.Model, Progress]:
-    """Train a merge model and give it with the weights of its best epoch on dev.
+    """Train a model and give it with the weights of its best epoch on dev.
 
     The checkpoint lives in `folder / "checkpoint"`. Raises `CaptioningError` when the loss is
     no number any more, or when there is nothing to resume, or other settings or data.
@@ -110,7 +182,7 @@ def train(
     else:
         progress = Progress(asdict(settings), about_data, learning_rate=settings.learning_rate)
         model = new_model(prepared, settings)
-    while not progress.finished(settings):
+    while not progress.finished():
         _train_epoch(model, batches, progress, settings)
         checkpoint.write(model, progress)
         if after_epoch:
@@ -119,20 +191,33 @@ def train(
 
 
 def new_model(prepared: Prepared, settings: TrainingSettings) -> keras.Model:
-    """A compiled merge model whose standardisation fits the vectors of the training photos."""
-    vectors = prepared.features.matrix(prepared.splits["train"])  # (photos, D)
-    model = build_merge(
-        vectors.shape[1], prepared.tokenizer.size, settings.width, settings.dropout
+    """A compiled model whose standardisation fits the vectors or grids of the training photos."""
+    names = prepared.splits["train"]
+    if settings.decoder in READ_GRIDS:
+        rows = prepared.features.grid_rows(names[:PHOTOS_TO_STANDARDISE])[:, 0]
+        photos = prepared.features.grids[np.sort(rows)].astype(np.float32)  # (P, regions, D)
+    else:
+        photos = prepared.features.matrix(names)  # (P, D)
+    model = build_decoder(
+        settings.decoder, photos.shape[1:], prepared.tokenizer.size, prepared.longest,
+        settings.width, settings.dropout, settings.depth,
     )
-    model.get_layer("standardise").adapt(vectors)
-    compile_for_training(model, settings.learning_rate)
+    model.get_layer("standardise").adapt(photos)
+    steps = len(make_batches(prepared, "train", settings))
+    compile_for_training(model, settings, steps)
     return model
 
 
-def make_batches(prepared: Prepared, split: str, settings: TrainingSettings) -> CaptionBatches:
+def make_batches(prepared: Prepared, split: str, settings: TrainingSettings) -> Batches:
     """The batches of a split; dev's are larger, since nothing is learned from them."""
-    names, photos, captions = prepared.encoded(split)
     size = settings.batch_size * (2 if split != "train" else 1)
+    if settings.decoder in READ_GRIDS:
+        names = prepared.splits[split]
+        captions = [list(map(prepared.tokenizer.encode, prepared.captions[n])) for n in names]
+        views = prepared.features.grid_rows(names)  # (photos, views)
+        views = views if split == "train" else views[:, :1]
+        return PhotoBatches(prepared.features.grids, views, captions, size, settings.seed)
+    names, photos, captions = prepared.encoded(split)
     vectors = prepared.features.matrix(names)
     return CaptionBatches(vectors, np.array(photos), captions, size, settings.seed)
 
@@ -154,10 +239,8 @@ def _train_epoch(
 ) -> None:
     began = time.perf_counter()
     batches["train"].start_epoch(progress.epoch)
-    if settings.schedule == "cosine":
-        turn = math.cos(math.pi * progress.epoch / settings.epochs)
-        progress.learning_rate = settings.learning_rate * (1 + turn) / 2
-    model.optimizer.learning_rate = progress.learning_rate
+    if settings.schedule == "plateau":
+        model.optimizer.learning_rate = progress.learning_rate
     start_dropout(model, settings.seed, progress.epoch)
     with _Bar(len(batches["train"]), progress.epoch + 1, settings.epochs) as bar:
         logs = model.fit(
@@ -173,19 +256,15 @@ def _train_epoch(
             f"the loss of epoch {progress.epoch} is not a number any more (train {train_loss}, "
             f"dev {dev_loss}); lower --learning-rate. The best epoch so far is kept"
         )
-    progress.history.append({
+    row = {
         "epoch": progress.epoch,
         "loss": train_loss,
         "dev_loss": dev_loss,
-        "learning_rate": progress.learning_rate,
+        "learning_rate": float(model.optimizer.learning_rate),
         "seconds": round(time.perf_counter() - began, 1),
-    })
-    if dev_loss < progress.best_loss:
-        progress.best_loss, progress.best_epoch, progress.waited = dev_loss, progress.epoch, 0
-    else:
-        progress.waited += 1
-        if settings.schedule == "plateau":
-            progress.learning_rate *= settings.cut
+    }
+    if not progress.record(row, -dev_loss) and settings.schedule == "plateau":
+        progress.learning_rate *= settings.cut
 
 
 def start_dropout(model: keras.Model, seed: int, epoch: int) -> None:
@@ -194,12 +273,10 @@ def start_dropout(model: keras.Model, seed: int, epoch: int) -> None:
     A saved model doesn't carry the state of its random generators, and a resumed run must
     drop what an undisturbed one would have dropped.
     """
-    for layer in model.layers:
-        generator = getattr(layer, "seed_generator", None)
-        if generator is not None:
-            # The second number counts the draws: epochs start a million draws apart.
-            own = zlib.crc32(f"{layer.name} {seed}".encode())
-            generator.state.assign(np.array([own, 1_000_000 * epoch], np.uint32))
+    states = [v for v in model.variables if v.path.endswith("seed_generator_state")]
+    for number, state in enumerate(states):
+        # The second number counts the draws: epochs start a million draws apart.
+        state.assign(np.array([seed * 1000 + number, 1_000_000 * epoch], np.uint32))
 
 
 class Checkpoint:
@@ -225,17 +302,19 @@ class Checkpoint:
             file.unlink()
 
     def read(
-        self, settings: TrainingSettings, data: dict[str, Any]
+        self, settings: Any, data: dict[str, Any]
     ) -> tuple[Progress, keras.Model]:
         """Give progress and model of the last whole epoch.
 
         Raises `CaptioningError` when there is none, or when it was begun with other settings
-        (the number of epochs apart) or other data.
+        (the number of epochs apart, where no schedule hangs on it) or other data.
         """
         if not self.exists():
             raise CaptioningError(f"nothing to resume in {self._folder}; leave out --resume")
         progress = Progress(**read_json(self._folder / "progress.json", "the checkpoint"))
-        wanted = {**asdict(settings), "epochs": progress.settings["epochs"]}
+        wanted = asdict(settings)
+        if wanted.get("schedule") != "cosine":  # whose learning rates hang on the last epoch
+            progress.settings["epochs"] = wanted["epochs"]
         for what, before, now in (
             *((f"--{k.replace('_', '-')}", progress.settings[k], wanted[k]) for k in wanted),
             *((f"the data's {k}", progress.data[k], data[k]) for k in data),

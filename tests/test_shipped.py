@@ -21,7 +21,7 @@ def test_a_shipped_model_is_whole_small_and_says_sentences(folder: Path) -> None
     captioner = load(folder)
     vectors = np.random.default_rng(0).random((3, 1024), dtype=np.float32)
     for beam in (1, 3):
-        for (best, *_) in captioner.describe(vectors, beam):
+        for (best, *_) in captioner.describe(vectors, beam=beam):
             words = captioner.text(best).split()
             assert 3 <= len(words) <= about["max_length"]
             assert set(words) <= set(about["words"])

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from captioning.batches import CaptionBatches, shift
-from captioning.models import MergeSteps, build_merge
+from captioning.decoders.merge import MergeSteps, build_merge
 from captioning.text import END, START
-from captioning.training import compile_for_training, loss_per_word, word_loss
+from captioning.training import TrainingSettings, WordLoss, compile_for_training, loss_per_word
 from tests.conftest import ROOT, script
 
 CAPTIONS = [[4, 5], [6], [4, 6, 5, 4], [5, 5, 5, 5], [6, 4], [4, 4, 6]] * 4
@@ -30,7 +30,7 @@ def toy_batches(batch_size: int = 4, seed: int = 0) -> CaptionBatches:
 def toy_model() -> keras.Model:
     keras.utils.set_random_seed(1)
     model = build_merge(3, 7, width=8, dropout=0.5)
-    compile_for_training(model, 1e-2)
+    compile_for_training(model, TrainingSettings(learning_rate=1e-2))
     return model
 
 
@@ -94,7 +94,7 @@ def test_padding_moves_neither_loss_nor_gradient() -> None:
     inputs, targets, weights = shift([[4, 5], [6]])
     wider = [np.pad(part, ((0, 0), (0, 5))) for part in (inputs, targets, weights)]
     losses = [
-        float(word_loss()(t, model([vectors, i]), w)) for i, t, w in ((inputs, targets, weights),
+        float(WordLoss()(t, model([vectors, i]), w)) for i, t, w in ((inputs, targets, weights),
                                                                      wider)
     ]
     assert losses[0] == pytest.approx(losses[1], abs=1e-6)

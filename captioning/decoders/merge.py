@@ -1,10 +1,12 @@
-"""The captioners in Keras' functional API, and the same layers one word at a time."""
+"""The merge decoder, and the same layers one word at a time."""
 
 from typing import Any
 
 import keras
 import numpy as np
 from keras import layers, ops
+
+from captioning.backend import for_prediction
 
 
 def build_merge(
@@ -53,7 +55,7 @@ class MergeSteps:
         width = get("photo_dense").units
         self.vocabulary = get("next_word").units
         self._width = width
-        self._photo = _ready(keras.Model(model.inputs[0], get("photo_code").output))
+        self._photo = for_prediction(keras.Model(model.inputs[0], get("photo_code").output))
 
         word = layers.Input((None,), dtype="int32")  # (P, K)
         photo = layers.Input((1, width))
@@ -62,7 +64,7 @@ class MergeSteps:
         caption, new_hidden, new_carry = _CellOverBeams(get("lstm").cell)(embedded, hidden, carry)
         both = get("merge_dense")(get("add")([photo, caption]))
         log_probabilities = ops.log_softmax(get("next_word")(both))  # (P, K, vocabulary)
-        self._step = _ready(
+        self._step = for_prediction(
             keras.Model([word, photo, hidden, carry], [log_probabilities, new_hidden, new_carry])
         )
 
@@ -92,8 +94,3 @@ class _CellOverBeams(layers.Layer):
         output, (hidden, carry) = self._cell(word, [hidden, carry])
         shape = ops.shape(parts[1])
         return tuple(ops.reshape(p, shape) for p in (output, hidden, carry))  # (P, K, width)
-
-
-def _ready(model: Any) -> Any:
-    model.compile(jit_compile=keras.backend.backend() == "jax")
-    return model

@@ -1,0 +1,147 @@
+"""The transformer decoder: each word looks at the words before it and at the photo's regions."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers, ops
+
+from captioning.backend import for_prediction
+from captioning.decoders.layers import Attention, Places, by_caption, by_photo, register
+
+
+def build_transformer(
+    grid_shape: tuple[int, int],
+    vocabulary: int,
+    longest: int,
+    width: int = 384,
+    dropout: float = 0.2,
+    depth: int = 2,
+    heads: int = 6,
+) -> keras.Model:
+    """A transformer decoder over the grid of a photo.
+
+    Inputs: grid, float16 (P, regions, vector_size), and words, int (P, C, T), C captions of each
+    photo after `<start>`, at most `longest` words. Output: logits (P, C, T, vocabulary).
+
+    Vaswani et al. 2017, https://arxiv.org/abs/1706.03762, with the normalisation before each
+    part (Xiong et al. 2020, https://arxiv.org/abs/2002.04745) and one matrix for the words that
+    come in and go out (Press & Wolf 2017, https://arxiv.org/abs/1608.05859).
+    """
+    # === The photo ===
+    grid = layers.Input(grid_shape, dtype="float16", name="grid")
+    regions = layers.Normalization(name="standardise")(grid)  # (P, regions, vector_size)
+    regions = layers.Dropout(dropout, name="grid_dropout")(regions)
+    regions = layers.Dense(width, name="grid_dense")(regions)  # (P, regions, width)
+    regions = Places(grid_shape[0], name="region_places")(regions)
+    regions = layers.LayerNormalization(name="grid_norm")(regions)
+
+    # === The captions so far ===
+    words = layers.Input((None, None), dtype="int32", name="words")
+    embedding = layers.ReversibleEmbedding(vocabulary, width, name="embedding")
+    x = embedding(words)  # (P, C, T, width)
+    x = Places(longest + 1, name="word_places")(x)
+    x = layers.Dropout(dropout, name="word_dropout")(x)
+    for number in range(1, depth + 1):
+        looked_at = layers.Dense(2 * width, name=f"regions_{number}")(regions)
+        x, _, _ = DecoderLayer(heads, dropout, name=f"decoder_{number}")(x, looked_at)
+    x = layers.LayerNormalization(name="norm")(x)
+
+    # === The next word ===
+    logits = embedding(x, reverse=True)  # (P, C, T, vocabulary)
+    return keras.Model([grid, words], logits, name="transformer")
+
+
+@register
+class DecoderLayer(layers.Layer):
+    """Words look at the words before them, then at the regions, then each thinks for itself.
+
+    Called with words (P, C, T, width), the regions' keys and values (P, regions, 2 * width) and,
+    word by word, the keys and values of the words before, (P, C, past, 2 * width). Gives the
+    words' new vectors, the keys and values with the new words' appended, and how much each word
+    looked at each region, (P, C * T, regions).
+    """
+
+    def __init__(self, heads: int, dropout: float = 0.0, **options: Any):
+        super().__init__(**options)
+        self.heads, self.rate = heads, dropout
+        self.norms = [layers.LayerNormalization(name=f"norm_{i}") for i in range(3)]
+        self.words_attention = Attention(heads, causal=True, dropout=dropout)
+        self.regions_attention = Attention(heads, dropout=dropout)
+        self.dropout = layers.Dropout(dropout)
+
+    def build(self, shape: tuple, *_: Any) -> None:
+        width = shape[-1]
+        self.words_in = layers.Dense(3 * width, name="words_in")
+        self.words_out = layers.Dense(width, name="words_out")
+        self.regions_in = layers.Dense(width, name="regions_in")
+        self.regions_out = layers.Dense(width, name="regions_out")
+        self.think_in = layers.Dense(4 * width, activation="relu", name="think_in")
+        self.think_out = layers.Dense(width, name="think_out")
+        for layer in (*self.norms, self.words_in, self.words_out, self.regions_in,
+                      self.regions_out, self.think_in):
+            layer.build((None, width))
+        self.think_out.build((None, 4 * width))
+
+    def call(
+        self, x: Any, regions: Any, past: Any = None, training: bool = False
+    ) -> tuple[Any, Any, Any]:
+        shape, width = ops.shape(x), x.shape[-1]
+        inward = self.words_in(self.norms[0](x))  # (P, C, T, 3 * width)
+        queries, new = inward[..., :width], inward[..., width:]
+        past = new if past is None else ops.concatenate([past, new], axis=2)
+        found, _ = self.words_attention(by_caption(queries), by_caption(past), training=training)
+        x = x + self.dropout(ops.reshape(self.words_out(found), shape), training=training)
+
+        queries = self.regions_in(self.norms[1](x))
+        found, seen = self.regions_attention(by_photo(queries), regions, training=training)
+        x = x + self.dropout(ops.reshape(self.regions_out(found), shape), training=training)
+
+        thought = self.think_out(self.think_in(self.norms[2](x)))
+        return x + self.dropout(thought, training=training), past, seen
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of `__init__`, for saving."""
+        return {**super().get_config(), "heads": self.heads, "dropout": self.rate}
+
+
+class TransformerSteps:
+    """The layers of a trained transformer, one word at a time, keys and values kept.
+
+    Photos come P at a time, each with K hypotheses.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        get = model.get_layer
+        embedding, norm = get("embedding"), get("norm")
+        decoders = [layer for layer in model.layers if isinstance(layer, DecoderLayer)]
+        width = self._width = embedding.output_dim
+        self.vocabulary = embedding.input_dim
+        regions = [get(f"regions_{number + 1}").output for number in range(len(decoders))]
+        self._photo = for_prediction(keras.Model(model.inputs[0], regions))
+
+        word = layers.Input((None, 1), dtype="int32")  # (P, K, 1)
+        photo = [layers.Input(part.shape[1:]) for part in regions]
+        past = [layers.Input((None, None, 2 * width)) for _ in decoders]  # (P, K, t, 2 * width)
+        x = get("word_places")(embedding(word), past=past[0])  # (P, K, 1, width)
+        new_past = []
+        for decoder, looked_at, before in zip(decoders, photo, past, strict=True):
+            x, after, seen = decoder(x, looked_at, before)
+            new_past.append(after)
+        logits = embedding(norm(x), reverse=True)[:, :, 0]  # (P, K, vocabulary)
+        self._step = for_prediction(
+            keras.Model([word, *photo, *past], [ops.log_softmax(logits), seen, *new_past])
+        )
+
+    def begin(self, grids: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """What stays (the regions' keys and values) and the state before the first word."""
+        photo = [np.asarray(part) for part in self._photo.predict_on_batch(grids)]
+        return photo, [np.zeros((len(grids), 1, 0, 2 * self._width), np.float32)] * len(photo)
+
+    def step(
+        self, words: np.ndarray, photo: list[np.ndarray], state: list[np.ndarray]
+    ) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Log-probabilities (P, K, vocabulary) of the word after `words`, int (P, K); new state."""
+        outputs = self._step.predict_on_batch([words[..., None], *photo, *state])
+        log_probabilities, self.seen, *state = map(np.asarray, outputs)
+        return log_probabilities, state

@@ -1,0 +1,205 @@
+"""Self-critical fine-tuning: captions are sampled, and those better than their siblings are taught.
+
+Rennie et al. 2017, "Self-critical sequence training", https://arxiv.org/abs/1612.00563; what a
+sample is compared with is the mean of the photo's other samples, as in Luo 2020,
+https://arxiv.org/abs/2003.09971. The gradient of the expected reward is that of a cross-entropy
+on the sampled captions, each weighted with its advantage, so Keras' `fit` does the training.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from captioning.backend import uses_xla
+from captioning.batches import Batches, CaptionBatches, PhotoBatches
+from captioning.cider import CiderD
+from captioning.decoders import READ_GRIDS, steps_of
+from captioning.decoding import greedy, sample
+from captioning.prepare import Prepared
+from captioning.text import END, MARKERS
+from captioning.training import Checkpoint, Progress, WordLoss, describe_data, start_dropout
+
+
+@dataclass(frozen=True)
+class FinetuningSettings:
+    """How to fine-tune. batch_size: photos a step; samples: captions drawn of each photo;
+    photos_at_once: so many photos' captions are drawn before they are learned from; longest:
+    words of a sampled caption, at most.
+    """
+
+    decoder: str
+    epochs: int = 6
+    learning_rate: float = 1e-5
+    batch_size: int = 32
+    samples: int = 5
+    photos_at_once: int = 512
+    longest: int = 20
+    patience: int = 3
+    seed: int = 1
+
+
+class Rewards:
+    """CIDEr-D of captions of the photos `names`, the caption's end counted as a word.
+
+    Without the end, captions that stop in mid-sentence ("a dog in the") would be rewarded.
+    """
+
+    def __init__(self, prepared: Prepared, names: list[str]) -> None:
+        self._shown = prepared.tokenizer.shown
+        self._end = MARKERS[END]
+        references = [[[*c.split(), self._end] for c in prepared.captions[n]] for n in names]
+        self._scorer = CiderD(references)
+
+    def of(self, photo: int, tokens: list[int]) -> float:
+        """The reward of a caption (numbers) of the photo with that place, 0 to 10."""
+        return self._scorer.score(photo, [*map(self._shown, tokens), self._end])
+
+
+def finetune(
+    prepared: Prepared,
+    model: keras.Model,
+    settings: FinetuningSettings,
+    folder: Path,
+    resume: bool = False,
+    after_epoch: Callable[[Progress], None] | None = None,
+) -> tuple[keras.Model, Progress]:
+    """Fine-tune a trained model and give it with the weights of its best epoch by dev's CIDEr.
+
+    Raises `CaptioningError` when there is nothing to resume, or other settings or data.
+    """
+    keras.utils.set_random_seed(settings.seed)
+    checkpoint = Checkpoint(folder / "checkpoint")
+    about_data = describe_data(prepared)
+    if resume:
+        progress, model = checkpoint.read(settings, about_data)
+    else:
+        progress = Progress(asdict(settings), about_data)
+        compile_for_finetuning(model, settings)
+    photos = {split: Photos(prepared, split, settings.decoder) for split in ("train", "dev")}
+    steps = steps_of(model)
+    while not progress.finished():
+        _finetune_epoch(model, steps, photos, progress, settings)
+        checkpoint.write(model, progress)
+        if after_epoch:
+            after_epoch(progress)
+    return checkpoint.best_model(progress), progress
+
+
+def compile_for_finetuning(model: keras.Model, settings: FinetuningSettings) -> None:
+    """Give the model Adam and the cross-entropy; advantages sum to nothing, so no mean by weight.
+    """
+    model.compile(
+        optimizer=keras.optimizers.Adam(settings.learning_rate, global_clipnorm=1.0),
+        loss=WordLoss(reduction="sum_over_batch_size"),
+        jit_compile=uses_xla(),
+    )
+
+
+class Photos:
+    """The photos of a split as the decoder reads them, with the rewards of captions of them."""
+
+    def __init__(self, prepared: Prepared, split: str, decoder: str) -> None:
+        names = prepared.splits[split]
+        self.rewards = Rewards(prepared, names)
+        self._has_grids = decoder in READ_GRIDS
+        if self._has_grids:
+            self._inputs = prepared.features.grids
+            self.views = prepared.features.grid_rows(names)  # (photos, views)
+        else:
+            self._inputs = prepared.features.matrix(names)
+            self.views = np.arange(len(names))[:, None]
+
+    def inputs(self, rows: np.ndarray) -> np.ndarray:
+        """Vectors or grids of some rows."""
+        return self._inputs[rows]
+
+    def batches(
+        self, rows: np.ndarray, captions: list[list[list[int]]], worth: np.ndarray, size: int
+    ) -> Batches:
+        """Batches of sampled captions (photos, samples) and what each is worth."""
+        if self._has_grids:
+            return PhotoBatches(self._inputs, rows[:, None], captions, size, worth=worth)
+        flat = [tokens for own in captions for tokens in own]
+        owners = np.repeat(rows, worth.shape[1])
+        return CaptionBatches(
+            self._inputs, owners, flat, size * worth.shape[1], worth=worth.reshape(-1)
+        )
+
+
+def _finetune_epoch(
+    model: keras.Model,
+    steps: Any,
+    photos: dict[str, Photos],
+    progress: Progress,
+    settings: FinetuningSettings,
+) -> None:
+    began = time.perf_counter()
+    generator = np.random.default_rng((settings.seed, progress.epoch))
+    start_dropout(model, settings.seed, progress.epoch)
+    train = photos["train"]
+    order = generator.permutation(len(train.views))
+    rewards = []
+    title = f"epoch {progress.epoch + 1}/{settings.epochs}"
+    with tqdm(total=len(order), desc=title, unit=" photos") as bar:
+        for start in range(0, len(order), settings.photos_at_once):
+            chosen = order[start : start + settings.photos_at_once]
+            views = train.views[chosen]  # (photos, views)
+            drawn = generator.integers(views.shape[1], size=len(views))
+            rows = views[np.arange(len(views)), drawn]
+            captions = _sample(steps, train.inputs(rows), settings, generator)
+            reward = np.array([
+                [train.rewards.of(photo, tokens) for tokens in own]
+                for photo, own in zip(chosen, captions, strict=True)
+            ])  # (photos, samples)
+            rewards.append(reward.mean())
+            batches = train.batches(rows, captions, advantages(reward), settings.batch_size)
+            model.fit(batches, epochs=1, verbose=0, shuffle=False)
+            bar.update(len(chosen))
+            bar.set_postfix_str(f"reward {100 * np.mean(rewards):.1f}")
+        score = greedy_cider(steps, photos["dev"], settings.longest)
+        bar.set_postfix_str(f"reward {100 * np.mean(rewards):.1f}, dev CIDEr {score:.1f}")
+    progress.epoch += 1
+    row = {
+        "epoch": progress.epoch,
+        "reward": 100 * float(np.mean(rewards)),
+        "dev_CIDEr": score,
+        "seconds": round(time.perf_counter() - began, 1),
+    }
+    progress.record(row, score)
+
+
+def advantages(rewards: np.ndarray) -> np.ndarray:
+    """How much better each sample is than the mean of its photo's others: (photos, samples)."""
+    samples = rewards.shape[1]
+    others = (rewards.sum(axis=1, keepdims=True) - rewards) / (samples - 1)
+    return (rewards - others).astype(np.float32)
+
+
+def _sample(
+    steps: Any, inputs: np.ndarray, settings: FinetuningSettings, generator: np.random.Generator
+) -> list[list[list[int]]]:
+    photo, state = steps.begin(inputs)
+    return sample(
+        lambda words, state: steps.step(words, photo, state),
+        state, len(inputs), settings.samples, settings.longest, generator,
+    )
+
+
+def greedy_cider(steps: Any, photos: Photos, longest: int) -> float:
+    """CIDEr-D (times 100) of greedy captions of all photos, their ends counted as words."""
+    scores = []
+    for start in range(0, len(photos.views), 250):
+        rows = photos.views[start : start + 250, 0]
+        photo, state = steps.begin(photos.inputs(rows))
+        found = greedy(
+            lambda words, state, photo=photo: steps.step(words, photo, state),
+            state, len(rows), longest,
+        )
+        scores += [photos.rewards.of(start + i, list(h.tokens)) for i, h in enumerate(found)]
+    return 100 * float(np.mean(scores))
