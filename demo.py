@@ -86,9 +86,10 @@ def extract(folder: Path) -> Any:
 def train(prepared: Any, folder: Path, epochs: int, seed: int) -> Any:
     """What train.py does, and the scores on dev."""
     from captioning.captioner import load
+    from captioning.evaluation import score_split
     from captioning.files import write_json
-    from captioning.pipeline import score_split, train_model
-    from captioning.training import TrainingSettings
+    from captioning.pipeline import train_model
+    from captioning.settings import TrainingSettings
 
     settings = TrainingSettings(
         width=128, dropout=0.05, batch_size=128, epochs=epochs, learning_rate=8e-3,
@@ -108,11 +109,12 @@ def show(
     """Captions of the unseen scenes, the share that is right, and a sheet of the first."""
     from PIL import Image
 
+    from captioning.evaluation import caption_photos
     from captioning.pictures import contact_sheet, save_figure
-    from captioning.pipeline import caption_split
     from captioning.scenes import names_all
 
-    captions = caption_split(captioner, prepared, "test", beam=1)
+    found = caption_photos(captioner, prepared, prepared.splits["test"], beam=1)
+    captions = {name: caption for name, (caption, _) in found.items()}
     right = {name: names_all(scenes[name], caption) for name, caption in captions.items()}
     first = list(captions)[:12]
     photos = folder / "data" / "Flicker8k_Dataset"

@@ -3,6 +3,7 @@
 `model.keras`     architecture and weights, the weights in half precision
 `captioner.json`  vocabulary and cleaning rules, encoder and its preprocessing, maximal length,
                   decoding defaults, how it was trained, versions
+`trained_on.txt`  the file names of the training photos, which must not be scored
 `history.csv`, `curves.png`, `model.png`, `scores.json`  for people
 """
 
@@ -23,6 +24,7 @@ from captioning.text import CLEANING, Tokenizer
 FORMAT = 1
 ABOUT = "captioner.json"
 MODEL = "model.keras"
+TRAINED_ON = "trained_on.txt"
 
 
 @dataclass(frozen=True)

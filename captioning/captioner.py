@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -114,9 +115,7 @@ class Captioner:
         """Hypotheses, best first, for each photo: vectors, float32 (photos, D), and, for models
         that look at them, grids (photos, regions, D).
         """
-        defaults = self.bundle.decoding
-        beam = defaults["beam"] if beam is None else beam
-        power = defaults["length_power"] if length_power is None else length_power
+        beam, power = self.decoding(beam, length_power).values()
         found: list[list[Hypothesis]] = []
         for start in range(0, len(vectors), VECTORS_AT_ONCE):
             part = slice(start, start + VECTORS_AT_ONCE)
@@ -133,6 +132,13 @@ class Captioner:
             else:
                 found += beam_search(step, state, count, length, beam, power)
         return found
+
+    def decoding(
+        self, beam: int | None = None, length_power: float | None = None
+    ) -> dict[str, Any]:
+        """How to decode, the model's own defaults where nothing is asked for."""
+        asked = {"beam": beam, "length_power": length_power}
+        return {k: self.bundle.decoding[k] if v is None else v for k, v in asked.items()}
 
     def text(self, hypothesis: Hypothesis) -> str:
         """The words of a hypothesis."""

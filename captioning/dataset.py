@@ -27,12 +27,14 @@ class Dataset:
     """Photos with clean captions, by split, and everything that was passed over on the way.
 
     `captions` maps a photo's file name to its clean captions; `splits` maps "train", "dev" and
-    "test" to file names that have both a photo and captions.
+    "test" to file names that have both a photo and captions; `listed` maps them to all names
+    that were asked for.
     """
 
     images: Path
     captions: dict[str, list[str]]
     splits: dict[str, list[str]]
+    listed: dict[str, list[str]]
     photos: list[str]
     oddities: dict[str, list[str]] = field(default_factory=dict)
 
@@ -49,12 +51,15 @@ class Dataset:
         return "\n".join(lines)
 
 
-def read_dataset(images: Path, text: Path) -> Dataset:
+def read_dataset(
+    images: Path, text: Path, needed: tuple[str, ...] = ("train", "dev")
+) -> Dataset:
     """Read and check a dataset: a folder of photos, and a folder with captions and splits.
 
     The captions are Flickr8k's `Flickr8k.token.txt` (rows `name.jpg#k<TAB>caption`) or a table
     `captions.txt`/`captions.csv` with the columns `image,caption`. The splits are Flickr8k's
-    lists; without any list, four photos of five train, by a checksum of the name.
+    lists; without any list, four photos of five train, by a checksum of the name. The splits
+    `needed` must have photos.
 
     Raises `CaptioningError` naming the file (and line) that is missing, broken or empty.
     """
@@ -63,12 +68,12 @@ def read_dataset(images: Path, text: Path) -> Dataset:
     captions, odd_rows, empty = _clean(raw)
     present = set(photos)
     usable = {name for name, rows in captions.items() if rows and name in present}
-    wanted = read_splits(text)
+    wanted = read_splits(text, needed)
     no_lists = wanted is None
     if no_lists:
         wanted = split_by_name(sorted(usable))
     splits = {name: [p for p in listed if p in usable] for name, listed in wanted.items()}
-    for name in ("train", "dev"):
+    for name in needed:
         if not splits.get(name):
             raise CaptioningError(
                 f"the {name} split is empty: of {len(wanted.get(name, ()))} photos that {text} "
@@ -87,7 +92,7 @@ def read_dataset(images: Path, text: Path) -> Dataset:
         ),
         "no split lists, split by name": ["4/5 train, 1/10 dev, 1/10 test"] if no_lists else [],
     }
-    return Dataset(Path(images), captions, splits, photos, oddities)
+    return Dataset(Path(images), captions, splits, wanted, photos, oddities)
 
 
 def list_photos(folder: Path, recursive: bool = False) -> list[str]:
@@ -191,21 +196,23 @@ def _clean(rows: list[tuple[str, str]]) -> tuple[dict[str, list[str]], list[str]
     return captions, odd, empty
 
 
-def read_splits(text: Path) -> dict[str, list[str]] | None:
+def read_splits(
+    text: Path, needed: tuple[str, ...] = ("train", "dev")
+) -> dict[str, list[str]] | None:
     """The photos of each split as Flickr8k's lists name them; None where there is no list.
 
-    A photo listed twice in one list counts once. Raises `CaptioningError` for a list without
-    the train or dev photos.
+    A photo listed twice in one list counts once. Raises `CaptioningError` for a `needed` list
+    that is missing or empty.
     """
     files = {split: Path(text) / _SPLIT_FILE.format(split) for split in SPLITS}
     if not any(path.exists() for path in files.values()):
         return None
     splits = {}
     for split, path in files.items():
-        if path.exists() or split != "test":  # a test list is welcome, not needed
+        if path.exists() or split in needed:
             lines = read_text(path, f"the list of the {split} split").split("\n")
             splits[split] = list(dict.fromkeys(line.strip() for line in lines if line.strip()))
-            if not splits[split] and split != "test":
+            if not splits[split] and split in needed:
                 raise CaptioningError(f"the list of the {split} split {path} is empty")
     return splits
 

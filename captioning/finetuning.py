@@ -8,7 +8,7 @@ on the sampled captions, each weighted with its advantage, so Keras' `fit` does 
 
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,26 +22,9 @@ from captioning.cider import CiderD
 from captioning.decoders import READ_GRIDS, steps_of
 from captioning.decoding import greedy, sample
 from captioning.prepare import Prepared
+from captioning.settings import FinetuningSettings
 from captioning.text import END, MARKERS
 from captioning.training import Checkpoint, Progress, WordLoss, describe_data, start_dropout
-
-
-@dataclass(frozen=True)
-class FinetuningSettings:
-    """How to fine-tune. batch_size: photos a step; samples: captions drawn of each photo;
-    photos_at_once: so many photos' captions are drawn before they are learned from; longest:
-    words of a sampled caption, at most.
-    """
-
-    decoder: str
-    epochs: int = 6
-    learning_rate: float = 1e-5
-    batch_size: int = 32
-    samples: int = 5
-    photos_at_once: int = 512
-    longest: int = 20
-    patience: int = 3
-    seed: int = 1
 
 
 class Rewards:

@@ -20,16 +20,23 @@ def save_figure(figure: Figure, path: Path) -> None:
 
 
 def draw_curves(history: list[dict[str, float]]) -> Figure:
-    """The loss on train and dev by epoch, the best epoch marked."""
+    """The curves of a training by epoch, the best epoch marked.
+
+    The loss on train and dev; of a fine-tuning, the samples' reward and dev's CIDEr.
+    """
+    finetuned = "reward" in history[0]
+    ours, devs = ("reward", "dev_CIDEr") if finetuned else ("loss", "dev_loss")
+    best = (max if finetuned else min)(history, key=lambda row: row[devs])
     figure = Figure(figsize=(7, 4), layout="constrained")
     axes = figure.subplots()
     epochs = [row["epoch"] for row in history]
-    axes.plot(epochs, [row["loss"] for row in history], "o-", color=BLUE, label="train")
-    best = min(history, key=lambda row: row["dev_loss"])
-    label = f"dev, best {best['dev_loss']:.3f} in epoch {best['epoch']}"
-    axes.plot(epochs, [row["dev_loss"] for row in history], "s-", color=ORANGE, label=label)
+    label = "train, sampled captions" if finetuned else "train"
+    axes.plot(epochs, [row[ours] for row in history], "o-", color=BLUE, label=label)
+    label = f"dev, best {best[devs]:.{1 if finetuned else 3}f} in epoch {best['epoch']}"
+    axes.plot(epochs, [row[devs] for row in history], "s-", color=ORANGE, label=label)
     axes.axvline(best["epoch"], color=INK, linestyle=":", linewidth=1)
-    axes.set(xlabel="epoch", ylabel="cross-entropy a word (nats)", title="Training")
+    what = "CIDEr-D, ends counted" if finetuned else "cross-entropy a word (nats)"
+    axes.set(xlabel="epoch", ylabel=what, title="Fine-tuning" if finetuned else "Training")
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.margins(y=0.15)
     axes.grid(alpha=0.3)
@@ -93,7 +100,8 @@ def _place(
 
 
 def _label(layer: Any) -> str:
-    shape = layer.output.shape
+    outputs = layer.output if isinstance(layer.output, (list, tuple)) else [layer.output]
+    shape = outputs[0].shape
     numbers = " × ".join("steps" if n is None else str(n) for n in shape[1:])
     parameters = layer.count_params()
     tail = f"   {parameters:,} parameters" if parameters else ""

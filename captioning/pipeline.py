@@ -1,4 +1,4 @@
-"""The stages put together: train and save a model, caption and score a split."""
+"""A training from its settings to a model's folder with its history and its pictures."""
 
 import shutil
 import time
@@ -6,30 +6,36 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from captioning.bundle import save_bundle, write_history
-from captioning.captioner import Captioner
+from captioning.bundle import TRAINED_ON, Bundle, save_bundle, write_history
 from captioning.errors import CaptioningError
+from captioning.files import write_text
+from captioning.finetuning import finetune
 from captioning.pictures import draw_curves, draw_model, save_figure
 from captioning.prepare import Prepared
-from captioning.scoring import Scores, score_captions
-from captioning.training import Progress, TrainingSettings, describe_data, train
+from captioning.settings import FinetuningSettings, TrainingSettings
+from captioning.training import Progress, describe_data, train
 
 SECONDS_BETWEEN_PICTURES = 30
 """Curves are drawn anew while training, but not after each epoch of a second or two."""
 
-PHOTOS_AT_ONCE = 250
-"""So many photos' grids are in memory while a split is captioned."""
-
 
 def train_model(
-    prepared: Prepared, settings: TrainingSettings, output: Path, resume: bool = False
+    prepared: Prepared,
+    settings: TrainingSettings | FinetuningSettings,
+    output: Path,
+    resume: bool = False,
+    initial: Bundle | None = None,
 ) -> Progress:
-    """Train a merge model into the folder `output`: the model, its history and its pictures.
+    """Train or fine-tune into the folder `output`: the model, its history and its pictures.
 
-    Raises `CaptioningError` as `train` does; what is in the folder then stays as it was.
+    A new model, or the `initial` one further; fine-tuning needs one. Raises `CaptioningError` as
+    `train` does; what is in the folder then stays as it was.
     """
     output = Path(output)
-
+    if not resume:
+        shutil.rmtree(output / "checkpoint", ignore_errors=True)
+    before = initial.about["training"] if initial else None
+    start = None if initial is None else _fitting(initial, prepared, settings.decoder)
     drawn = time.monotonic()
 
     def keep_history(progress: Progress) -> None:
@@ -39,9 +45,10 @@ def train_model(
             save_figure(draw_curves(progress.history), output / "curves.png")
             drawn = time.monotonic()
 
-    if not resume:
-        shutil.rmtree(output / "checkpoint", ignore_errors=True)
-    model, progress = train(prepared, settings, output, resume, keep_history)
+    if isinstance(settings, FinetuningSettings):
+        model, progress = finetune(prepared, start, settings, output, resume, keep_history)
+    else:
+        model, progress = train(prepared, settings, output, resume, keep_history, start)
     save_figure(draw_curves(progress.history), output / "curves.png")
     save_figure(draw_model(model), output / "model.png")
     training = {
@@ -49,47 +56,27 @@ def train_model(
         "data": describe_data(prepared),
         "epochs": progress.epoch,
         "best_epoch": progress.best_epoch,
-        "dev_loss": -progress.best,
+        "best_of_dev": progress.history[progress.best_epoch - 1],
         "seconds": round(sum(row["seconds"] for row in progress.history)),
+        "before": before,
     }
     save_bundle(
         output, model, prepared.tokenizer, prepared.features.made_by, prepared.longest, training
     )
+    write_text(output / TRAINED_ON, "".join(f"{n}\n" for n in prepared.splits["train"]))
     shutil.rmtree(output / "checkpoint", ignore_errors=True)
     return progress
 
 
-def caption_split(
-    captioner: Captioner, prepared: Prepared, split: str, **decoding: Any
-) -> dict[str, str]:
-    """A caption for each photo of a split, from its vector: {file name: caption}.
-
-    Raises `CaptioningError` when the vectors were made by another encoder than the model's.
-    """
-    made_by, wanted = prepared.features.made_by, captioner.bundle.encoder
-    for key in wanted:
-        if made_by.get(key) != wanted[key]:
-            raise CaptioningError(
-                f"the vectors were made with {key} {made_by.get(key)!r}, but the model in "
-                f"{captioner.bundle.folder} was trained with {wanted[key]!r}"
-            )
-    names = prepared.splits.get(split) or []
-    if not names:
-        raise CaptioningError(f"the {split} split is empty")
-    captions = {}
-    for start in range(0, len(names), PHOTOS_AT_ONCE):
-        some = names[start : start + PHOTOS_AT_ONCE]
-        vectors, grids = prepared.features.matrix(some), None
-        if captioner.reads_grids:
-            grids = prepared.features.grids[prepared.features.grid_rows(some)[:, 0]]
-        found = captioner.describe(vectors, grids, **decoding)
-        captions |= {n: captioner.text(h[0]) for n, h in zip(some, found, strict=True)}
-    return captions
-
-
-def score_split(
-    captioner: Captioner, prepared: Prepared, split: str, **decoding: Any
-) -> tuple[Scores, dict[str, str]]:
-    """Scores of a split's captions against its references, and the captions."""
-    captions = caption_split(captioner, prepared, split, **decoding)
-    return score_captions(captions, prepared.captions), captions
+def _fitting(initial: Bundle, prepared: Prepared, decoder: str) -> Any:
+    """The initial model, if it is of that decoder and fits the data."""
+    for what, ours, theirs in (
+        ("decoder", initial.model.name, decoder),
+        ("vocabulary", initial.tokenizer.words, prepared.tokenizer.words),
+        *((key, value, prepared.features.made_by.get(key)) for key, value in
+          initial.encoder.items()),
+    ):
+        if ours != theirs:
+            told = f": {ours!r} there, {theirs!r} here" if what != "vocabulary" else ""
+            raise CaptioningError(f"{initial.folder} has another {what} than this training{told}")
+    return initial.model

@@ -1,6 +1,6 @@
 """The stage between data and training: clean captions, splits, tokenizer, all as named files."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from captioning.dataset import Dataset, read_descriptions, write_descriptions
@@ -13,12 +13,16 @@ from captioning.text import Tokenizer
 
 @dataclass(frozen=True)
 class Prepared:
-    """What `features.py` wrote, read back: captions and splits by file name, tokenizer, vectors."""
+    """What `features.py` wrote, read back: captions and splits by file name, tokenizer, vectors.
+
+    missing: photos that a split lists but that have no vector or no caption.
+    """
 
     captions: dict[str, list[str]]
     splits: dict[str, list[str]]
     tokenizer: Tokenizer
     features: Features
+    missing: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def longest(self) -> int:
@@ -41,7 +45,7 @@ def write_text_files(dataset: Dataset, output: Path, min_count: int = 5) -> Toke
     train = (row for name in dataset.splits["train"] for row in dataset.captions[name])
     tokenizer = Tokenizer.fit(train, min_count)
     write_text(output / "descriptions.txt", write_descriptions(dataset.captions))
-    write_json(output / "splits.json", dataset.splits)
+    write_json(output / "splits.json", dataset.listed)
     write_pickle(output / "tokenizer.p", tokenizer.numbers)
     return tokenizer
 
@@ -56,6 +60,21 @@ def read_tokenizer(path: Path) -> Tokenizer:
     return Tokenizer.from_map(numbers)
 
 
+def read_splits(folder: Path) -> dict[str, list[str]]:
+    """The photos of each split as `splits.json` lists them, with or without a vector.
+
+    Raises `CaptioningError` when the file is missing or holds anything else.
+    """
+    path = Path(folder) / "splits.json"
+    splits = read_json(path, "the list of splits")
+    if not isinstance(splits, dict) or not all(
+        isinstance(names, list) and all(isinstance(name, str) for name in names)
+        for names in splits.values()
+    ):
+        raise CaptioningError(f"{path} is no map from splits to photos")
+    return splits
+
+
 def read_prepared(folder: Path) -> Prepared:
     """Read everything that training needs from the folder that features.py wrote.
 
@@ -66,19 +85,16 @@ def read_prepared(folder: Path) -> Prepared:
     if not folder.is_dir():
         raise CaptioningError(f"the folder {folder} is missing; run features.py first")
     captions = read_descriptions(folder / "descriptions.txt")
-    splits = read_json(folder / "splits.json", "the list of splits")
+    splits = read_splits(folder)
     tokenizer = read_tokenizer(folder / "tokenizer.p")
     features = read_features(folder)
-    if not isinstance(splits, dict):
-        raise CaptioningError(f"{folder / 'splits.json'} is no map from splits to photos")
-    splits = {
-        split: [name for name in names if name in features.vectors and captions.get(name)]
-        for split, names in splits.items()
-    }
+    usable = {name for name in features.vectors if captions.get(name)}
+    missing = {split: [n for n in names if n not in usable] for split, names in splits.items()}
+    splits = {split: [n for n in names if n in usable] for split, names in splits.items()}
     for split in ("train", "dev"):
         if not splits.get(split):
             raise CaptioningError(
                 f"the {split} split of {folder} has no photo with vector and caption; "
                 "run features.py again"
             )
-    return Prepared(captions, splits, tokenizer, features)
+    return Prepared(captions, splits, tokenizer, features, missing)

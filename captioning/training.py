@@ -20,54 +20,10 @@ from captioning.decoders import READ_GRIDS, build_decoder
 from captioning.errors import CaptioningError
 from captioning.files import read_json, write_json, written_whole
 from captioning.prepare import Prepared
-
-
-@dataclass(frozen=True)
-class TrainingSettings:
-    """How to train, all of it; written into the checkpoint and the model's folder.
-
-    batch_size: captions a step for merge, photos with all their captions for the others;
-    depth: layers of the transformer; smoothing: share of each target spread over all words
-    (Szegedy et al. 2016, https://arxiv.org/abs/1512.00567).
-
-    schedule: with "plateau" the learning rate is cut to `cut` of itself after each epoch whose
-    dev loss has not fallen; with "cosine" it rises evenly over the first `warm_up` epochs and
-    then goes down to nothing along half a cosine (Loshchilov & Hutter 2016,
-    https://arxiv.org/abs/1608.03983), which suits a training of known length. After `patience`
-    epochs without a fall the training stops.
-    """
-
-    decoder: str = "merge"
-    width: int = 384
-    depth: int = 2
-    dropout: float = 0.5
-    smoothing: float = 0.0
-    batch_size: int = 128
-    epochs: int = 30
-    learning_rate: float = 1e-3
-    weight_decay: float = 0.0
-    schedule: str = "plateau"
-    warm_up: float = 0.0
-    cut: float = 0.5
-    patience: int = 4
-    seed: int = 1
-
+from captioning.settings import TrainingSettings
 
 PHOTOS_TO_STANDARDISE = 1000
 """Of so many photos' grids the mean and the variance are taken: 100,000 regions."""
-
-SETTINGS = {
-    "merge": TrainingSettings(),
-    "attention": TrainingSettings(
-        "attention", width=512, dropout=0.5, smoothing=0.1, batch_size=32, epochs=15,
-        learning_rate=1e-3, schedule="cosine", warm_up=1.0,
-    ),
-    "transformer": TrainingSettings(
-        "transformer", width=384, dropout=0.2, smoothing=0.1, batch_size=32, epochs=15,
-        learning_rate=8e-4, weight_decay=0.01, schedule="cosine", warm_up=1.0,
-    ),
-}
-"""What each decoder is trained with where nothing else is asked for; chosen on dev."""
 
 
 @dataclass
@@ -167,8 +123,9 @@ def train(
     folder: Path,
     resume: bool = False,
     after_epoch: Callable[[Progress], None] | None = None,
+    initial: keras.Model | None = None,
 ) -> tuple[keras.Model, Progress]:
-    """Train a model and give it with the weights of its best epoch on dev.
+    """Train a model, a new one or `initial`, and give it with the weights of its best epoch on dev.
 
     The checkpoint lives in `folder / "checkpoint"`. Raises `CaptioningError` when the loss is
     no number any more, or when there is nothing to resume, or other settings or data.
@@ -181,7 +138,8 @@ def train(
         progress, model = checkpoint.read(settings, about_data)
     else:
         progress = Progress(asdict(settings), about_data, learning_rate=settings.learning_rate)
-        model = new_model(prepared, settings)
+        model = new_model(prepared, settings) if initial is None else initial
+        compile_for_training(model, settings, len(batches["train"]))
     while not progress.finished():
         _train_epoch(model, batches, progress, settings)
         checkpoint.write(model, progress)
@@ -191,7 +149,7 @@ def train(
 
 
 def new_model(prepared: Prepared, settings: TrainingSettings) -> keras.Model:
-    """A compiled model whose standardisation fits the vectors or grids of the training photos."""
+    """A model whose standardisation fits the vectors or grids of the training photos."""
     names = prepared.splits["train"]
     if settings.decoder in READ_GRIDS:
         rows = prepared.features.grid_rows(names[:PHOTOS_TO_STANDARDISE])[:, 0]
@@ -203,8 +161,6 @@ def new_model(prepared: Prepared, settings: TrainingSettings) -> keras.Model:
         settings.width, settings.dropout, settings.depth,
     )
     model.get_layer("standardise").adapt(photos)
-    steps = len(make_batches(prepared, "train", settings))
-    compile_for_training(model, settings, steps)
     return model
 
 

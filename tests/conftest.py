@@ -65,3 +65,30 @@ def model_folder(data_folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
     )
     assert done.returncode == 0, done.stderr
     return output
+
+
+@pytest.fixture(scope="session")
+def grids_folder(scenes_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The scenes' vectors and grids, of two views each."""
+    output = tmp_path_factory.mktemp("grids")
+    done = script(
+        "features.py", "--images", scenes_folder / "Flicker8k_Dataset",
+        "--text", scenes_folder / "Flickr_8k_text", "--output", output,
+        "--encoder", "mini-xception", "--min-count", 2, "--grids", "--views", 2,
+    )
+    assert done.returncode == 0, done.stderr
+    return output
+
+
+@pytest.fixture(scope="session")
+def grids_models(grids_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A toy model of each decoder on the same data."""
+    folders = {}
+    for decoder in ("merge", "attention", "transformer"):
+        folders[decoder] = tmp_path_factory.mktemp("models") / decoder
+        done = script(
+            "train.py", "--data", grids_folder, "--output", folders[decoder], "--decoder", decoder,
+            "--epochs", 4, "--width", 24, "--batch-size", 8, "--learning-rate", 3e-3, "--seed", 5,
+        )
+        assert done.returncode == 0, done.stderr
+    return folders

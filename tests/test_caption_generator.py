@@ -14,7 +14,7 @@ from PIL import Image
 from captioning import load
 from captioning.captioner import choose_model
 from captioning.errors import CaptioningError
-from captioning.pipeline import caption_split
+from captioning.evaluation import caption_photos
 from captioning.prepare import read_prepared
 from tests.conftest import script
 
@@ -123,7 +123,7 @@ def test_python_and_script_say_the_same(
 ) -> None:
     captioner = load(model_folder)
     prepared = read_prepared(data_folder)
-    stored = caption_split(captioner, prepared, "test", beam=1)
+    stored = caption_photos(captioner, prepared, prepared.splits["test"], beam=1)
     photos = [scenes_folder / "Flicker8k_Dataset" / name for name in stored]
     fresh = {c.image.name: c.caption for c in captioner.caption(photos)}
     same = np.mean([fresh[name] == stored[name] for name in stored])

@@ -14,8 +14,9 @@ import pytest
 
 from captioning.batches import CaptionBatches, shift
 from captioning.decoders.merge import MergeSteps, build_merge
+from captioning.settings import TrainingSettings
 from captioning.text import END, START
-from captioning.training import TrainingSettings, WordLoss, compile_for_training, loss_per_word
+from captioning.training import WordLoss, compile_for_training, loss_per_word
 from tests.conftest import ROOT, script
 
 CAPTIONS = [[4, 5], [6], [4, 6, 5, 4], [5, 5, 5, 5], [6, 4], [4, 4, 6]] * 4

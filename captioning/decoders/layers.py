@@ -4,10 +4,14 @@ Words come as (P, C, T): P photos, C captions of each, T steps. A photo's region
 by all of its captions together, so they are projected once, not once a caption.
 """
 
+import warnings
 from typing import Any
 
 import keras
 from keras import layers, ops
+
+# The first word of a caption has itself alone to look at; Keras takes that for a mistake.
+warnings.filterwarnings("ignore", message="You are using a softmax over axis")
 
 register = keras.saving.register_keras_serializable("captioning")
 
