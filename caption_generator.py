@@ -98,7 +98,7 @@ def main() -> int:
     write = writer_of(arguments.format, several, arguments.top)
     captioner = load(folder, weights=arguments.weights)
     failed = 0
-    for caption in captioner.caption(photos, arguments.beam, arguments.top):
+    for caption in captioner.caption(photos, arguments.top, beam=arguments.beam):
         if caption.error:
             failed += 1
             print(f"passed over {caption.image}: {caption.error}", file=sys.stderr)

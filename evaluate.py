@@ -28,6 +28,7 @@ def parse_arguments() -> argparse.Namespace:
         "model's own)")
     add("--length-penalty", type=float, metavar="A",
         help="rank by log-probability / length**A (default: the model's own)")
+    add("--no-repeat", type=int, default=0, metavar="N", help="never say N words twice")
     add("--compare", type=Path, metavar="MODEL", help="another model, for the paired difference")
     add("--allow-overlap", action="store_true", help="score photos that were trained on, too")
     add("--no-meteor", action="store_true", help="leave METEOR out (it wants Java)")
@@ -76,7 +77,11 @@ def main() -> int:
         if not arguments.allow_overlap:
             for folder in arguments.model:
                 refuse_overlap(names, arguments.split, folder, prepared.splits.get("train", []))
-        decoding = {"beam": arguments.beam, "length_power": arguments.length_penalty}
+        decoding = {
+            "beam": arguments.beam,
+            "length_power": arguments.length_penalty,
+            "no_repeat": arguments.no_repeat,
+        }
         meteor = not arguments.no_meteor
         result = evaluate(captioner, prepared, arguments.split, meteor, **decoding)
         result.about["models"] = [folder.name for folder in arguments.model]

@@ -2,16 +2,18 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from captioning.bundle import ABOUT, Bundle, load_bundle, read_about
-from captioning.decoding import Hypothesis, beam_search, greedy
+from captioning.decoding import NEVER_SAID, DecodingSettings, Hypothesis, decode
 from captioning.encoders import Encoder, load_encoder
 from captioning.errors import CaptioningError
 from captioning.extraction import read_batches
+from captioning.text import UNKNOWN, clean_caption
 
 SHIPPED = ("flickr8k", "flickr8k-merge")
 """Models that come with the repository, the first preferred."""
@@ -69,31 +71,27 @@ class Captioner:
         return self._encoder
 
     def caption(
-        self, photos: Iterable[Path], beam: int | None = None, top: int = 1
+        self, photos: Iterable[Path], top: int = 1, **decoding: Any
     ) -> Iterator[Caption]:
         """Captions in the order of the photos, as they come; several photos share a batch.
 
-        beam: 1 is greedy; None takes the model's own default. With `top`, the N likeliest of
-        the beam. A photo that can't be read comes back with its `error`.
+        decoding: as in `settings`. With `top`, the N likeliest of the beam. A photo that can't be
+        read comes back with its `error`.
         """
-        group: list[Path] = []
-        for photo in photos:
-            group.append(Path(photo))
-            if len(group) == PHOTOS_AT_ONCE:
-                yield from self._caption_group(group, beam, top)
-                group = []
-        if group:
-            yield from self._caption_group(group, beam, top)
+        settings = self.settings(**decoding)
+        remaining = map(Path, photos)
+        while group := list(islice(remaining, PHOTOS_AT_ONCE)):
+            yield from self._caption_group(group, settings, top)
 
     def _caption_group(
-        self, group: list[Path], beam: int | None, top: int
+        self, group: list[Path], settings: DecodingSettings, top: int
     ) -> Iterator[Caption]:
         failed: dict[Path, str] = {}
         done: dict[Path, Caption] = {}
         size = self.bundle.encoder["size"]
         unique = list(dict.fromkeys(group))
         for paths, pixels in read_batches(unique, size, PHOTOS_AT_ONCE, failed):
-            found = self.describe(*self._encode(pixels), beam=beam)
+            found = self._describe(*self._encode(pixels), settings)
             for path, hypotheses in zip(paths, found, strict=True):
                 best = [(self.text(h), h.score) for h in hypotheses[:top]]
                 done[path] = Caption(path, *best[0], best)
@@ -106,16 +104,16 @@ class Captioner:
         return self.encoder.encode(pixels), None
 
     def describe(
-        self,
-        vectors: np.ndarray,
-        grids: np.ndarray | None = None,
-        beam: int | None = None,
-        length_power: float | None = None,
+        self, vectors: np.ndarray, grids: np.ndarray | None = None, **decoding: Any
     ) -> list[list[Hypothesis]]:
         """Hypotheses, best first, for each photo: vectors, float32 (photos, D), and, for models
-        that look at them, grids (photos, regions, D).
+        that look at them, grids (photos, regions, D). decoding: as in `settings`.
         """
-        beam, power = self.decoding(beam, length_power).values()
+        return self._describe(vectors, grids, self.settings(**decoding))
+
+    def _describe(
+        self, vectors: np.ndarray, grids: np.ndarray | None, settings: DecodingSettings
+    ) -> list[list[Hypothesis]]:
         found: list[list[Hypothesis]] = []
         for start in range(0, len(vectors), VECTORS_AT_ONCE):
             part = slice(start, start + VECTORS_AT_ONCE)
@@ -126,19 +124,33 @@ class Captioner:
             def step(words: np.ndarray, state: list, photo: list = photo) -> tuple:
                 return self._steps.step(words, photo, state)
 
-            length, count = self.bundle.max_length, len(vectors[part])
-            if beam == 1:
-                found += [[h] for h in greedy(step, state, count, length)]
-            else:
-                found += beam_search(step, state, count, length, beam, power)
+            found += decode(step, state, len(vectors[part]), settings)
         return found
 
-    def decoding(
-        self, beam: int | None = None, length_power: float | None = None
-    ) -> dict[str, Any]:
-        """How to decode, the model's own defaults where nothing is asked for."""
-        asked = {"beam": beam, "length_power": length_power}
-        return {k: self.bundle.decoding[k] if v is None else v for k, v in asked.items()}
+    def settings(
+        self,
+        beam: int | None = None,
+        length_power: float | None = None,
+        no_repeat: int = 0,
+        max_words: int | None = None,
+        ban: Iterable[str] = (),
+    ) -> DecodingSettings:
+        """How to decode, the model's own way where nothing is asked for.
+
+        beam: 1 is greedy; length_power: hypotheses rank by log-probability / length**power;
+        no_repeat: so many words never come twice in a caption, 0 for no such rule; max_words: of
+        a caption; ban: words that are never said (those the model doesn't know, it can't say).
+        """
+        defaults = self.bundle.decoding
+        numbers = [self.bundle.tokenizer.encode(clean_caption(word)) for word in ban]
+        banned = {number for row in numbers for number in row} - {UNKNOWN}
+        return DecodingSettings(
+            defaults["beam"] if beam is None else beam,
+            defaults["length_power"] if length_power is None else length_power,
+            min(self.bundle.max_length, max_words or self.bundle.max_length),
+            no_repeat,
+            (*NEVER_SAID, *sorted(banned)),
+        )
 
     def text(self, hypothesis: Hypothesis) -> str:
         """The words of a hypothesis."""

@@ -18,6 +18,23 @@ NEVER_SAID = (PADDING, START, UNKNOWN)
 
 
 @dataclass(frozen=True)
+class DecodingSettings:
+    """How to decode. beam: 1 is greedy; max_words: of a caption; the rest as in `beam_search`."""
+
+    beam: int
+    length_power: float
+    max_words: int
+    no_repeat: int = 0
+    never: tuple[int, ...] = NEVER_SAID
+
+    def __str__(self) -> str:
+        if self.beam == 1 and not self.no_repeat:
+            return "greedy"
+        rule = f", no {self.no_repeat} words twice" if self.no_repeat else ""
+        return f"beam {self.beam}, length power {self.length_power}{rule}"
+
+
+@dataclass(frozen=True)
 class Hypothesis:
     """A caption as numbers without markers, and the log-probability of all its words and end."""
 
@@ -28,6 +45,19 @@ class Hypothesis:
     def score(self) -> float:
         """The mean log-probability a word, the end counted as one."""
         return self.log_probability / (len(self.tokens) + 1)
+
+
+def decode(
+    step: Step, state: list[np.ndarray], photos: int, settings: DecodingSettings
+) -> list[list[Hypothesis]]:
+    """Hypotheses of each photo, best first: one by greedy search, or a beam's."""
+    if settings.beam == 1 and not settings.no_repeat:
+        found = greedy(step, state, photos, settings.max_words, settings.never)
+        return [[hypothesis] for hypothesis in found]
+    return beam_search(
+        step, state, photos, settings.max_words, settings.beam, settings.length_power,
+        settings.never, settings.no_repeat,
+    )
 
 
 def greedy(

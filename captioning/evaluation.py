@@ -102,20 +102,16 @@ def evaluate(
 
     Raises `CaptioningError` when the split is empty, or of another encoder's vectors.
     """
-    decoding = captioner.decoding(**decoding)
     names = split_photos(prepared.splits, split)
     captions = caption_photos(captioner, prepared, names, **decoding)
     said = {name: caption for name, (caption, _) in captions.items()}
     references = {name: prepared.captions[name] for name in names}
     scores = score_captions(said, references, meteor and has_java())
     train = [row for name in prepared.splits.get("train", []) for row in prepared.captions[name]]
-    greedy = decoding["beam"] == 1
     about = {
         "split": split,
         "photos": len(names),
-        "decoder": "greedy" if greedy else "beam {beam}, length power {length_power}".format(
-            **decoding
-        ),
+        "decoder": str(captioner.settings(**decoding)),
         "tokenisation": TOKENISATION,
         "scores": table(scores, scores.intervals()),
         "language": describe_language(said, references, train),

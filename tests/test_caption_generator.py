@@ -193,3 +193,18 @@ def test_a_trained_model_is_not_overwritten_unasked(
     assert done.returncode == 2
     assert "--overwrite" in done.stderr
     assert (model_folder / "captioner.json").read_bytes() == before
+
+
+def test_banned_words_are_never_said_and_captions_stay_short(
+    model_folder: Path, data_folder: Path
+) -> None:
+    captioner = load(model_folder)
+    vectors = read_prepared(data_folder).features.matrix(
+        read_prepared(data_folder).splits["test"]
+    )
+    free = [captioner.text(h[0]) for h in captioner.describe(vectors, beam=3)]
+    word = free[0].split()[-1]
+    for beam in (1, 3):
+        found = captioner.describe(vectors, beam=beam, ban=[word.upper()], max_words=4)
+        captions = [captioner.text(h[0]).split() for h in found]
+        assert all(word not in caption and 1 <= len(caption) <= 4 for caption in captions)

@@ -108,3 +108,22 @@ def test_the_step_is_fed_readable_words_and_stops_at_the_end() -> None:
     best = beam_search(step, state, 2, 20, beam=1)[1][0]
     assert best.tokens == hypothesis.tokens
     assert greedy(step, state, 2, 2)[0].tokens == hypothesis.tokens[:2]
+
+
+def test_no_three_words_twice_against_exhaustive_search() -> None:
+    tables = random_tables(4, seed=5)
+    tables[:, :, 4, 5] += 4  # "a dog", "dog a", over and over
+    tables[:, :, 5, 4] += 4
+
+    def repeats(tokens: tuple[int, ...], count: int) -> bool:
+        runs = [tokens[i : i + count] for i in range(len(tokens) - count + 1)]
+        return len(set(runs)) < len(runs)
+
+    free = beam_search(table_step(tables), start_state(4), 4, 6, beam=64, length_power=1.0)
+    assert any(repeats(best[0].tokens, 2) for best in free)
+    found = beam_search(
+        table_step(tables), start_state(4), 4, 6, beam=4000, length_power=1.0, no_repeat=2
+    )
+    for photo in range(4):
+        wanted = [row for row in exhaustive(tables[photo], 6, 1.0) if not repeats(row[2], 2)][:3]
+        assert [h.tokens for h in found[photo][:3]] == [tokens for *_, tokens in wanted]
