@@ -13,7 +13,7 @@ from captioning.decoding import NEVER_SAID, DecodingSettings, Hypothesis, decode
 from captioning.encoders import Encoder, load_encoder
 from captioning.errors import CaptioningError
 from captioning.extraction import read_batches
-from captioning.text import UNKNOWN, clean_caption
+from captioning.text import PADDING, START, UNKNOWN, clean_caption
 
 SHIPPED = ("flickr8k", "flickr8k-merge")
 """Models that come with the repository, the first preferred."""
@@ -91,14 +91,17 @@ class Captioner:
         size = self.bundle.encoder["size"]
         unique = list(dict.fromkeys(group))
         for paths, pixels in read_batches(unique, size, PHOTOS_AT_ONCE, failed):
-            found = self._describe(*self._encode(pixels), settings)
+            found = self._describe(*self.encode(pixels), settings)
             for path, hypotheses in zip(paths, found, strict=True):
                 best = [(self.text(h), h.score) for h in hypotheses[:top]]
                 done[path] = Caption(path, *best[0], best)
         for path in group:
             yield done.get(path) or Caption(path, error=failed[path])
 
-    def _encode(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    def encode(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+        """Vectors, float32 (photos, D), and for models that look at them grids (photos, regions,
+        D), of photos as arrays, uint8 (photos, size, size, 3): what `describe` wants.
+        """
         if self.reads_grids:
             return self.encoder.encode_grids(pixels)
         return self.encoder.encode(pixels), None
@@ -126,6 +129,28 @@ class Captioner:
 
             found += decode(step, state, len(vectors[part]), settings)
         return found
+
+    def look(
+        self, vectors: np.ndarray, grids: np.ndarray | None, captions: Sequence[str]
+    ) -> list[np.ndarray] | None:
+        """Where the decoder looks when it says each word of a clean caption, one caption a photo.
+
+        For each photo an array (words, side, side) of shares that sum to 1 over the grid; None
+        for models that don't look. vectors, grids: as in `describe`.
+        """
+        if not self.reads_grids:
+            return None
+        rows = [self.bundle.tokenizer.encode(caption) for caption in captions]
+        side = self.bundle.encoder["grid_side"]
+        photo, state = self._steps.begin(vectors, grids)
+        words = np.full((len(rows), 1), START, np.int32)
+        steps = []
+        for position in range(max(map(len, rows), default=0)):
+            _, state = self._steps.step(words, photo, state)
+            steps.append(self._steps.seen[:, 0].reshape(-1, side, side))  # (photos, side, side)
+            said = [row[position] if position < len(row) else PADDING for row in rows]
+            words = np.array(said, np.int32)[:, None]
+        return [np.stack([s[i] for s in steps[: len(row)]]) for i, row in enumerate(rows)]
 
     def settings(
         self,

@@ -38,3 +38,13 @@ class Ensemble:
             start += parts
             total = log_probabilities if total is None else np.logaddexp(total, log_probabilities)
         return total - np.log(len(self._members)) if len(self._members) > 1 else total, after
+
+    @property
+    def seen(self) -> np.ndarray | None:
+        """How much each hypothesis looked at each region at the last step, (P, K, regions).
+
+        The mean of the members that look; None where none does.
+        """
+        pairs = zip(self._members, self._look, strict=True)
+        seen = [member.seen for member, looks in pairs if looks]
+        return np.mean(seen, axis=0) if seen else None
