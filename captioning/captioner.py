@@ -13,6 +13,7 @@ from captioning.decoding import NEVER_SAID, DecodingSettings, Hypothesis, decode
 from captioning.encoders import Encoder, load_encoder
 from captioning.errors import CaptioningError
 from captioning.extraction import read_batches
+from captioning.images import MAX_PIXELS
 from captioning.text import PADDING, START, UNKNOWN, clean_caption
 
 SHIPPED = ("flickr8k", "flickr8k-merge")
@@ -71,26 +72,30 @@ class Captioner:
         return self._encoder
 
     def caption(
-        self, photos: Iterable[Path], top: int = 1, **decoding: Any
+        self,
+        photos: Iterable[Path],
+        top: int = 1,
+        max_pixels: int = MAX_PIXELS,
+        **decoding: Any,
     ) -> Iterator[Caption]:
         """Captions in the order of the photos, as they come; several photos share a batch.
 
         decoding: as in `settings`. With `top`, the N likeliest of the beam. A photo that can't be
-        read comes back with its `error`.
+        read, or has more than max_pixels, comes back with its `error`.
         """
         settings = self.settings(**decoding)
         remaining = map(Path, photos)
         while group := list(islice(remaining, PHOTOS_AT_ONCE)):
-            yield from self._caption_group(group, settings, top)
+            yield from self._caption_group(group, settings, top, max_pixels)
 
     def _caption_group(
-        self, group: list[Path], settings: DecodingSettings, top: int
+        self, group: list[Path], settings: DecodingSettings, top: int, max_pixels: int
     ) -> Iterator[Caption]:
         failed: dict[Path, str] = {}
         done: dict[Path, Caption] = {}
         size = self.bundle.encoder["size"]
         unique = list(dict.fromkeys(group))
-        for paths, pixels in read_batches(unique, size, PHOTOS_AT_ONCE, failed):
+        for paths, pixels in read_batches(unique, size, PHOTOS_AT_ONCE, failed, max_pixels):
             found = self._describe(*self.encode(pixels), settings)
             for path, hypotheses in zip(paths, found, strict=True):
                 best = [(self.text(h), h.score) for h in hypotheses[:top]]
@@ -189,19 +194,23 @@ def load(*folders: str | Path, weights: str = "imagenet") -> Captioner:
     Raises `CaptioningError` when a part of a folder is missing or doesn't fit the others, and
     for models of different encoders or vocabularies.
     """
-    bundles = [load_bundle(Path(folder)) for folder in folders]
-    first = bundles[0]
-    for other in bundles[1:]:
-        for what, ours, theirs in (
-            ("encoder", first.encoder, other.encoder),
-            ("vocabulary", first.tokenizer.words, other.tokenizer.words),
-        ):
-            if ours != theirs:
+    check_together(folders)
+    return Captioner([load_bundle(Path(folder)) for folder in folders], weights)
+
+
+def check_together(folders: Sequence[str | Path]) -> dict[str, Any]:
+    """`captioner.json` of the first of these models' folders, at once (no Keras).
+
+    Raises `CaptioningError` as `load` does, but for what only the weights can tell.
+    """
+    first, *others = [(Path(folder), read_about(Path(folder))) for folder in folders]
+    for folder, about in others:
+        for key, what in (("encoder", "encoder"), ("words", "vocabulary")):
+            if about[key] != first[1][key]:
                 raise CaptioningError(
-                    f"{first.folder} and {other.folder} can't decide together: each has another "
-                    f"{what}"
+                    f"{first[0]} and {folder} can't decide together: each has another {what}"
                 )
-    return Captioner(bundles, weights)
+    return first[1]
 
 
 def choose_model(models: Path) -> Path:
