@@ -13,7 +13,8 @@ from captioning.decoding import NEVER_SAID, DecodingSettings, Hypothesis, decode
 from captioning.encoders import Encoder, load_encoder
 from captioning.errors import CaptioningError
 from captioning.extraction import encode_views, read_batches
-from captioning.text import UNKNOWN, clean_caption
+from captioning.images import MAX_PIXELS
+from captioning.text import PADDING, START, UNKNOWN, clean_caption
 
 SHIPPED = ("flickr8k", "flickr8k-merge")
 """Models that come with the repository, the first preferred."""
@@ -71,33 +72,44 @@ class Captioner:
         return self._encoder
 
     def caption(
-        self, photos: Iterable[Path], top: int = 1, **decoding: Any
+        self,
+        photos: Iterable[Path],
+        top: int = 1,
+        max_pixels: int = MAX_PIXELS,
+        **decoding: Any,
     ) -> Iterator[Caption]:
         """Captions in the order of the photos, as they come; several photos share a batch.
 
         decoding: as in `settings`. With `top`, the N likeliest of the beam. A photo that can't be
-        read comes back with its `error`.
+        read, or has more than max_pixels, comes back with its `error`.
         """
         settings = self.settings(**decoding)
         remaining = map(Path, photos)
         while group := list(islice(remaining, PHOTOS_AT_ONCE)):
-            yield from self._caption_group(group, settings, top)
+            yield from self._caption_group(group, settings, top, max_pixels)
 
     def _caption_group(
-        self, group: list[Path], settings: DecodingSettings, top: int
+        self, group: list[Path], settings: DecodingSettings, top: int, max_pixels: int
     ) -> Iterator[Caption]:
         failed: dict[Path, str] = {}
         done: dict[Path, Caption] = {}
         size = self.bundle.encoder["size"]
         unique = list(dict.fromkeys(group))
-        for paths, pixels in read_batches(unique, size, PHOTOS_AT_ONCE, failed):
-            vectors, grids = encode_views(self.encoder, pixels, settings.views)
-            found = self._describe(vectors, grids, settings)
+        for paths, pixels in read_batches(unique, size, PHOTOS_AT_ONCE, failed, max_pixels):
+            found = self._describe(*self.encode(pixels, settings.views), settings)
             for path, hypotheses in zip(paths, found, strict=True):
                 best = [(self.text(h), h.score) for h in hypotheses[:top]]
                 done[path] = Caption(path, *best[0], best)
         for path in group:
             yield done.get(path) or Caption(path, error=failed[path])
+
+    def encode(
+        self, pixels: np.ndarray, views: int | None = None
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """Vectors, float32 (photos, D), and for models that look at them grids (photos, views,
+        regions, D), of photos as arrays, uint8 (photos, size, size, 3): what `describe` wants.
+        """
+        return encode_views(self.encoder, pixels, self.settings(views=views).views)
 
     def describe(
         self, vectors: np.ndarray, grids: np.ndarray | None = None, **decoding: Any
@@ -122,6 +134,28 @@ class Captioner:
 
             found += decode(step, state, len(vectors[part]), settings)
         return found
+
+    def look(
+        self, vectors: np.ndarray, grids: np.ndarray | None, captions: Sequence[str]
+    ) -> list[np.ndarray] | None:
+        """Where the decoder looks when it says each word of a clean caption, one caption a photo.
+
+        For each photo an array (words, side, side) of shares that sum to 1 over the grid; None
+        for models that don't look. vectors, grids: as in `describe`.
+        """
+        if not self.reads_grids:
+            return None
+        rows = [self.bundle.tokenizer.encode(caption) for caption in captions]
+        side = self.bundle.encoder["grid_side"]
+        photo, state = self._steps.begin(vectors, grids)
+        words = np.full((len(rows), 1), START, np.int32)
+        steps = []
+        for position in range(max(map(len, rows), default=0)):
+            _, state = self._steps.step(words, photo, state)
+            steps.append(self._steps.seen[:, 0].reshape(-1, side, side))  # (photos, side, side)
+            said = [row[position] if position < len(row) else PADDING for row in rows]
+            words = np.array(said, np.int32)[:, None]
+        return [np.stack([s[i] for s in steps[: len(row)]]) for i, row in enumerate(rows)]
 
     def settings(
         self,
@@ -163,19 +197,23 @@ def load(*folders: str | Path, weights: str = "imagenet") -> Captioner:
     Raises `CaptioningError` when a part of a folder is missing or doesn't fit the others, and
     for models of different encoders or vocabularies.
     """
-    bundles = [load_bundle(Path(folder)) for folder in folders]
-    first = bundles[0]
-    for other in bundles[1:]:
-        for what, ours, theirs in (
-            ("encoder", first.encoder, other.encoder),
-            ("vocabulary", first.tokenizer.words, other.tokenizer.words),
-        ):
-            if ours != theirs:
+    check_together(folders)
+    return Captioner([load_bundle(Path(folder)) for folder in folders], weights)
+
+
+def check_together(folders: Sequence[str | Path]) -> dict[str, Any]:
+    """`captioner.json` of the first of these models' folders, at once (no Keras).
+
+    Raises `CaptioningError` as `load` does, but for what only the weights can tell.
+    """
+    first, *others = [(Path(folder), read_about(Path(folder))) for folder in folders]
+    for folder, about in others:
+        for key, what in (("encoder", "encoder"), ("words", "vocabulary")):
+            if about[key] != first[1][key]:
                 raise CaptioningError(
-                    f"{first.folder} and {other.folder} can't decide together: each has another "
-                    f"{what}"
+                    f"{first[0]} and {folder} can't decide together: each has another {what}"
                 )
-    return Captioner(bundles, weights)
+    return first[1]
 
 
 def choose_model(models: Path) -> Path:

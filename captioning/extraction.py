@@ -9,24 +9,28 @@ import numpy as np
 from tqdm import tqdm
 
 from captioning.encoders import Encoder
-from captioning.images import UnreadableImageError, load_array, view
+from captioning.images import MAX_PIXELS, UnreadableImageError, load_array, view
 from captioning.store import Features, FeatureWriter, stamp_of
 
 DECODING_THREADS = 2
 
 
 def read_batches(
-    paths: Iterable[Path], size: int, batch_size: int, failed: dict[Path, str]
+    paths: Iterable[Path],
+    size: int,
+    batch_size: int,
+    failed: dict[Path, str],
+    max_pixels: int = MAX_PIXELS,
 ) -> Iterator[tuple[list[Path], np.ndarray]]:
     """Give (paths, images): uint8 images (up to batch_size, size, size, 3), decoded ahead.
 
-    A photo that can't be read is left out and named in `failed` with the reason. At most two
-    batches wait in memory, however many photos there are.
+    A photo that can't be read, or has more than max_pixels, is left out and named in `failed`
+    with the reason. At most two batches wait in memory, however many photos there are.
     """
 
     def read(path: Path) -> np.ndarray | str:
         try:
-            return load_array(path, size)
+            return load_array(path, size, max_pixels)
         except UnreadableImageError as error:
             return str(error)
 
