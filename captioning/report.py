@@ -4,7 +4,6 @@ Scores beside published ones, the training, photos with their captions, whether 
 when it is right, objects made up and passed over, and where the decoder looks.
 """
 
-import base64
 import csv
 import io
 import math
@@ -23,7 +22,7 @@ from captioning.captioner import Captioner
 from captioning.charts import draw_calibration, draw_scores, see_through, svg_of
 from captioning.evaluation import Evaluation, read_inputs
 from captioning.files import read_text, write_text
-from captioning.images import UnreadableImageError, open_image
+from captioning.images import UnreadableImageError, as_data, open_image
 from captioning.objects import find_object_errors, object_words
 from captioning.pictures import draw_curves
 from captioning.prepare import Prepared
@@ -117,14 +116,10 @@ class Album:
         photo.thumbnail((longest, longest))
         return photo
 
-
-def as_data(photo: Image.Image | None) -> str | None:
-    """A picture as a `data:` address, JPEG."""
-    if photo is None:
-        return None
-    file = io.BytesIO()
-    photo.save(file, "JPEG", quality=80)
-    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")
+    def data(self, name: str, longest: int) -> str | None:
+        """The photo of `open` as a `data:` address."""
+        photo = self.open(name, longest)
+        return photo and as_data(photo)
 
 
 def read_history(folder: Path) -> list[dict[str, float]]:
@@ -194,7 +189,7 @@ def _groups(result: Evaluation, album: Album) -> list[dict[str, Any]]:
             "photos": [
                 {
                     "name": photo,
-                    "data": as_data(album.open(photo, THUMBNAIL)),
+                    "data": album.data(photo, THUMBNAIL),
                     "caption": result.captions[photo][0],
                     "confidence": math.exp(result.captions[photo][1]),
                     "cider": result.scores.cider[photo],
