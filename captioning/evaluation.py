@@ -35,16 +35,25 @@ def caption_photos(
     captions = {}
     for start in range(0, len(names), PHOTOS_AT_ONCE):
         some = names[start : start + PHOTOS_AT_ONCE]
-        vectors, grids = prepared.features.matrix(some), None
-        if views:
-            rows = prepared.features.grid_rows(some, views)[:, :views]
-            grids = prepared.features.grids[rows]  # (photos, views, regions, D)
-        found = captioner.describe(vectors, grids, **decoding)
+        found = captioner.describe(*read_inputs(captioner, prepared, some, views), **decoding)
         captions |= {
             name: (captioner.text(best[0]), best[0].score)
             for name, best in zip(some, found, strict=True)
         }
     return captions
+
+
+def read_inputs(
+    captioner: Captioner, prepared: Prepared, names: list[str], views: int = 1
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """What the captioner reads of photos: vectors (photos, D), and, where it looks at them, grids
+    (photos, views, regions, D).
+    """
+    vectors, grids = prepared.features.matrix(names), None
+    if captioner.reads_grids:
+        rows = prepared.features.grid_rows(names, views)[:, :views]
+        grids = prepared.features.grids[rows]  # (photos, views, regions, D)
+    return vectors, grids
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """Any image file -> an upright RGB array: one opener for extraction and captioning."""
 
+import base64
 import io
 import warnings
 from pathlib import Path
@@ -100,6 +101,13 @@ def load_array(path: Path, size: int, max_pixels: int = MAX_PIXELS) -> np.ndarra
 def to_array(image: Image.Image, size: int) -> np.ndarray:
     """Resize an RGB picture to uint8 of shape (size, size, 3); the one place that resizes."""
     return np.asarray(image.resize((size, size), Image.Resampling.BICUBIC), dtype=np.uint8)
+
+
+def as_data(image: Image.Image) -> str:
+    """An RGB picture as a `data:` address (JPEG), to stand inside a page."""
+    file = io.BytesIO()
+    image.save(file, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")
 
 
 VIEWS = (

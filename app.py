@@ -1,0 +1,271 @@
+"""A page on this machine alone: drop photos, read, correct and export their captions."""
+
+import argparse
+import os
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from captioning.errors import CaptioningError, import_keras, run_script
+
+HERE = Path(__file__).parent
+HOST = "127.0.0.1"
+
+UPLOAD_LIMIT = "200mb"
+"""Larger files aren't even read; smaller ones that are too large are refused with a sentence."""
+
+SESSION_SECONDS = 4 * 3600
+LONGEST_CAPTION = 500
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, epilog="Its packages: pip install -r requirements-app.txt"
+    )
+    add = parser.add_argument
+    add("--model", type=Path, help="a model's folder (default: as caption_generator.py)")
+    add("--weights", default="imagenet",
+        help="the encoder's: imagenet (default; fetched and cached by Keras) or a file")
+    add("--port", type=int, default=7860, help="default: 7860")
+    add("--corrections", type=Path, default=Path("corrections.jsonl"), metavar="FILE",
+        help="where corrected captions are kept (default: corrections.jsonl)")
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Load the model once, serve the page until Ctrl-C."""
+    arguments = parse_arguments()
+    from captioning.bundle import read_about
+    from captioning.captioner import choose_model
+    from captioning.encoders import check_encoder
+
+    if not 1 <= arguments.port <= 65535:
+        raise CaptioningError(f"--port {arguments.port} is not in 1 to 65535")
+    if not arguments.corrections.absolute().parent.is_dir():
+        raise CaptioningError(f"--corrections {arguments.corrections}: there is no such folder")
+    folder = arguments.model or choose_model(HERE / "models")
+    check_encoder(read_about(folder)["encoder"]["name"], arguments.weights)
+    print(f"model: {folder}", file=sys.stderr)
+    with tempfile.TemporaryDirectory(prefix="captioning-uploads-") as uploads:
+        # Gradio reads these when it is imported.
+        os.environ["GRADIO_TEMP_DIR"] = uploads
+        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+        try:
+            import gradio  # noqa: F401
+        except ImportError as error:
+            raise CaptioningError(
+                f"the package {error.name} is missing; pip install -r requirements-app.txt"
+            ) from None
+        import_keras()
+        from captioning.captioner import load
+        from captioning.desk import Desk
+
+        serve(Desk(load(folder, weights=arguments.weights)), folder.name, arguments)
+    return 0
+
+
+def serve(desk: Any, model: str, arguments: argparse.Namespace) -> None:
+    """Serve the page at 127.0.0.1 until Ctrl-C."""
+    import gradio as gr
+    from starlette.middleware import Middleware
+
+    from captioning.cards import STYLE
+    from captioning.guard import Guard
+
+    theme = gr.themes.Default(
+        font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
+    ).set(body_text_color_subdued="*neutral_600", body_text_color_subdued_dark="*neutral_300")
+    page = Page(desk, arguments.corrections).build(model)
+    try:
+        page.queue(max_size=100).launch(
+            server_name=HOST, server_port=arguments.port, share=False, quiet=True,
+            ssr_mode=False, footer_links=[], theme=theme, css=STYLE,
+            max_file_size=UPLOAD_LIMIT, app_kwargs={"middleware": [Middleware(Guard)]},
+            prevent_thread_lock=True,
+        )
+    except OSError:
+        raise CaptioningError(
+            f"port {arguments.port} is taken; name another one with --port"
+        ) from None
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # uploads are deleted then, too
+    print(f"open http://{HOST}:{arguments.port} (Ctrl-C ends it)", flush=True)
+    try:
+        threading.Event().wait()
+    finally:
+        page.close(verbose=False)
+
+
+class Page:
+    """The page's parts and what happens when they are used; photos belong to one session."""
+
+    def __init__(self, desk: Any, corrections: Path) -> None:
+        self._desk, self._corrections = desk, corrections
+        self.open: dict[str, list] = {}  # the photos of each session
+
+    def build(self, model: str) -> Any:
+        """The page in Gradio. Uploads are gone from the disk after six minutes at the latest."""
+        import gradio as gr
+
+        with gr.Blocks(
+            title="Image captions", analytics_enabled=False, delete_cache=(60, 300)
+        ) as page:
+            photos = gr.State([], time_to_live=SESSION_SECONDS)
+            gr.Markdown(
+                f"# Image captions\nDrop photos and read what the model *{model}* says of them. "
+                "Everything stays on this machine; photos are forgotten when the page is closed."
+            )
+            dropped = gr.File(label="Photos", file_count="multiple", height=140)
+            with gr.Accordion("Webcam", open=False):
+                webcam = gr.Image(
+                    label="Webcam", sources=["webcam"], type="filepath", height=300
+                )
+            with gr.Row():
+                way = gr.Radio(
+                    ["greedy", "beam"], value="beam", label="How words are chosen",
+                    info="greedy: the likeliest word each time; beam: several captions at once",
+                )
+                width = gr.Slider(2, 10, 5, step=1, label="Width of the beam")
+                top = gr.Slider(1, 10, 3, step=1, label="Captions a photo (beam)")
+            notes = gr.HTML(elem_id="notes")
+            cards = gr.HTML(elem_id="cards")
+            with gr.Column(visible=False) as closer:
+                chosen = gr.Dropdown(label="Look closer at", choices=[])
+                details = gr.HTML(elem_id="details")
+                text = gr.Textbox(label="Your caption", max_lines=3)
+                save = gr.Button("Keep my caption")
+            forget = gr.Button("Forget all photos", visible=False)
+
+            settings = [way, width, top]
+            shown = [photos, notes, cards, closer, chosen, forget]
+            private = {"api_visibility": "private"}
+            taking = {"concurrency_limit": 4, **private}
+            dropped.upload(
+                self.receive, [dropped, photos, *settings], [dropped, *shown], **taking
+            )
+            webcam.change(self.snap, [webcam, photos, *settings], [webcam, *shown], **taking)
+            gr.on(
+                [way.change, width.release, top.release], self.again,
+                [photos, *settings, chosen], [cards, details, text], **private,
+            )
+            chosen.change(self.look_closer, [chosen, photos], [details, text], **private)
+            save.click(self.correct, [chosen, photos, text], [notes, cards], **private)
+            forget.click(self.forget, photos, shown, **private)
+
+            def enter(photos: list, request: gr.Request) -> list:
+                self.open[request.session_hash] = photos
+                return photos
+
+            def leave(request: gr.Request) -> None:
+                self.open.pop(request.session_hash, []).clear()
+
+            page.load(enter, photos, photos, **private)
+            page.unload(leave)
+        return page
+
+    def receive(
+        self, files: list[str], photos: list, way: str, width: int, top: int
+    ) -> Iterator[tuple]:
+        """Caption dropped files, 16 at a time; what can't be captioned is named with its reason."""
+        named = [(Path(file).name, Path(file)) for file in files]
+        yield from self._take(named, photos, beam_of(way, width), top)
+
+    def snap(
+        self, file: str | None, photos: list, way: str, width: int, top: int
+    ) -> Iterator[tuple]:
+        """Caption the webcam's picture."""
+        import gradio as gr
+
+        if file is None:  # the page has just emptied it
+            yield gr.skip()
+            return
+        named = [(f"webcam {len(photos) + 1}", Path(file))]
+        yield from self._take(named, photos, beam_of(way, width), top)
+
+    def _take(self, named: list, photos: list, beam: int, top: int) -> Iterator[tuple]:
+        """Updates of an emptied input and of all that is shown, batch by batch."""
+        from captioning.desk import MAX_PHOTOS
+
+        room = MAX_PHOTOS - len(photos)
+        sentences = []
+        if len(named) > room:
+            sentences.append(
+                f"{len(named) - room} photos were refused: {MAX_PHOTOS} are the most at a time. "
+                "Export the captions, then forget all photos."
+            )
+            yield None, *self._shown(photos, sentences)
+        for taken, refused in self._desk.take(named[:room], top, beam=beam):
+            photos.extend(taken)
+            sentences += refused
+            yield None, *self._shown(photos, sentences)
+
+    def again(
+        self, photos: list, way: str, width: int, top: int, chosen: int | None
+    ) -> tuple:
+        """Caption what is on the page with other settings."""
+        from captioning.cards import cards
+
+        self._desk.caption(photos, top, beam=beam_of(way, width))
+        return cards(photos), *self.look_closer(chosen, photos)
+
+    def look_closer(self, chosen: int | None, photos: list) -> tuple[str, str]:
+        """One photo's best captions and attention, and its caption to be corrected."""
+        from captioning.cards import closer
+
+        if chosen is None or chosen >= len(photos):
+            return "", ""
+        return closer(self._desk, photos[chosen]), photos[chosen].caption
+
+    def correct(self, chosen: int | None, photos: list, text: str) -> tuple[str, str]:
+        """Keep a person's caption of a photo."""
+        from captioning.cards import cards, notes
+        from captioning.corrections import keep_correction
+
+        text = " ".join(text.split())
+        if chosen is None or not text:
+            return notes(["Write a caption first; nothing was kept."]), cards(photos)
+        if len(text) > LONGEST_CAPTION:
+            return notes([f"A caption has at most {LONGEST_CAPTION} letters; nothing was kept."]), (
+                cards(photos)
+            )
+        photo = photos[chosen]
+        try:
+            keep_correction(self._corrections, photo.name, text, photo.best[0][0])
+        except CaptioningError as error:
+            return notes([f"{error}; nothing was kept."]), cards(photos)
+        photo.corrected = text
+        return notes([f"Kept your caption of {photo.name} in {self._corrections}."]), cards(photos)
+
+    def forget(self, photos: list) -> tuple:
+        """Empty the page."""
+        photos.clear()
+        return self._shown(photos, [])
+
+    def _shown(self, photos: list, sentences: list[str]) -> tuple:
+        """What the page shows of the photos: in the order of `shown` in `build`."""
+        import gradio as gr
+
+        from captioning.cards import cards, notes
+
+        choices = [(f"{place + 1}. {photo.name}", place) for place, photo in enumerate(photos)]
+        return (
+            photos,
+            notes(sentences),
+            cards(photos),
+            gr.update(visible=bool(photos)),
+            gr.update(choices=choices, value=len(photos) - 1 if photos else None),
+            gr.update(visible=bool(photos)),
+        )
+
+
+def beam_of(way: str, width: int) -> int:
+    """The width of the beam: 1 is greedy."""
+    return 1 if way == "greedy" else int(width)
+
+
+if __name__ == "__main__":
+    run_script(main)
