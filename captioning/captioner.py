@@ -121,11 +121,20 @@ class Captioner:
                 vectors[part], None if grids is None else grids[part]
             )
 
-            def step(words: np.ndarray, state: list, photo: list = photo) -> tuple:
-                return self._steps.step(words, photo, state)
-
-            found += decode(step, state, len(vectors[part]), settings)
+            found += self._decode(photo, state, len(vectors[part]), settings)
         return found
+
+    def _decode(
+        self, photo: list, state: list, photos: int, settings: DecodingSettings
+    ) -> list[list[Hypothesis]]:
+        def step(words: np.ndarray, state: list) -> tuple:
+            return self._steps.step(words, photo, state)
+
+        def keep(rows: np.ndarray) -> None:
+            nonlocal photo
+            photo = self._steps.keep(photo, rows)
+
+        return decode(step, state, photos, settings, keep)
 
     def settings(
         self,

@@ -38,3 +38,7 @@ class Ensemble:
             start += parts
             total = log_probabilities if total is None else np.logaddexp(total, log_probabilities)
         return total - np.log(len(self._members)) if len(self._members) > 1 else total, after
+
+    def keep(self, photo: list, rows: np.ndarray) -> list:
+        """What stays, of some of the photos."""
+        return keras.tree.map_structure(lambda part: keras.ops.take(part, rows, axis=0), photo)
