@@ -29,6 +29,8 @@ def parse_arguments() -> argparse.Namespace:
     add("--length-penalty", type=float, metavar="A",
         help="rank by log-probability / length**A (default: the model's own)")
     add("--no-repeat", type=int, default=0, metavar="N", help="never say N words twice")
+    add("--views", type=int, metavar="N", help="for models that look at grids: so many views of "
+        "each photo decide together (default: the model's own)")
     add("--compare", type=Path, metavar="MODEL", help="another model, for the paired difference")
     add("--allow-overlap", action="store_true", help="score photos that were trained on, too")
     add("--no-meteor", action="store_true", help="leave METEOR out (it wants Java)")
@@ -39,16 +41,21 @@ def parse_arguments() -> argparse.Namespace:
 def check_arguments(arguments: argparse.Namespace) -> None:
     """Raise `CaptioningError` for values that can't work, before anything heavy is imported."""
     from captioning.bundle import read_about
+    from captioning.images import VIEWS
 
     if arguments.beam is not None and arguments.beam < 1:
         raise CaptioningError(f"--beam {arguments.beam} is not at least 1")
+    if arguments.views is not None and not 1 <= arguments.views <= len(VIEWS):
+        raise CaptioningError(f"--views {arguments.views} is not from 1 to {len(VIEWS)}")
     if (arguments.images is None) != (arguments.text is None):
         raise CaptioningError("--images and --text go together")
     for folder in (*arguments.model, *filter(None, [arguments.compare])):
         read_about(folder)
 
 
-def read_photos(arguments: argparse.Namespace, captioner: Any, scratch: str) -> Any:
+def read_photos(
+    arguments: argparse.Namespace, captioner: Any, decoding: dict[str, Any], scratch: str
+) -> Any:
     """Vectors, captions and splits: what features.py wrote, or made now from the photos."""
     if arguments.images is None:
         from captioning.prepare import read_prepared
@@ -57,7 +64,7 @@ def read_photos(arguments: argparse.Namespace, captioner: Any, scratch: str) -> 
     from captioning.evaluation import encode_folder
 
     return encode_folder(
-        captioner, arguments.images, arguments.text, arguments.split, Path(scratch)
+        captioner, arguments.images, arguments.text, arguments.split, Path(scratch), **decoding
     )
 
 
@@ -71,17 +78,18 @@ def main() -> int:
     from captioning.evaluation import evaluate, refuse_overlap, split_photos, write_evaluation
 
     captioner = load(*arguments.model, weights=arguments.weights)
+    decoding = {
+        "beam": arguments.beam,
+        "length_power": arguments.length_penalty,
+        "no_repeat": arguments.no_repeat,
+        "views": arguments.views,
+    }
     with tempfile.TemporaryDirectory() as scratch:
-        prepared = read_photos(arguments, captioner, scratch)
+        prepared = read_photos(arguments, captioner, decoding, scratch)
         names = split_photos(prepared.splits, arguments.split)
         if not arguments.allow_overlap:
             for folder in arguments.model:
                 refuse_overlap(names, arguments.split, folder, prepared.splits.get("train", []))
-        decoding = {
-            "beam": arguments.beam,
-            "length_power": arguments.length_penalty,
-            "no_repeat": arguments.no_repeat,
-        }
         meteor = not arguments.no_meteor
         result = evaluate(captioner, prepared, arguments.split, meteor, **decoding)
         result.about["models"] = [folder.name for folder in arguments.model]

@@ -12,7 +12,7 @@ from captioning.bundle import ABOUT, Bundle, load_bundle, read_about
 from captioning.decoding import NEVER_SAID, DecodingSettings, Hypothesis, decode
 from captioning.encoders import Encoder, load_encoder
 from captioning.errors import CaptioningError
-from captioning.extraction import read_batches
+from captioning.extraction import encode_views, read_batches
 from captioning.text import UNKNOWN, clean_caption
 
 SHIPPED = ("flickr8k", "flickr8k-merge")
@@ -91,23 +91,19 @@ class Captioner:
         size = self.bundle.encoder["size"]
         unique = list(dict.fromkeys(group))
         for paths, pixels in read_batches(unique, size, PHOTOS_AT_ONCE, failed):
-            found = self._describe(*self._encode(pixels), settings)
+            vectors, grids = encode_views(self.encoder, pixels, settings.views)
+            found = self._describe(vectors, grids, settings)
             for path, hypotheses in zip(paths, found, strict=True):
                 best = [(self.text(h), h.score) for h in hypotheses[:top]]
                 done[path] = Caption(path, *best[0], best)
         for path in group:
             yield done.get(path) or Caption(path, error=failed[path])
 
-    def _encode(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        if self.reads_grids:
-            return self.encoder.encode_grids(pixels)
-        return self.encoder.encode(pixels), None
-
     def describe(
         self, vectors: np.ndarray, grids: np.ndarray | None = None, **decoding: Any
     ) -> list[list[Hypothesis]]:
         """Hypotheses, best first, for each photo: vectors, float32 (photos, D), and, for models
-        that look at them, grids (photos, regions, D). decoding: as in `settings`.
+        that look at them, grids (photos, views, regions, D). decoding: as in `settings`.
         """
         return self._describe(vectors, grids, self.settings(**decoding))
 
@@ -143,12 +139,14 @@ class Captioner:
         no_repeat: int = 0,
         max_words: int | None = None,
         ban: Iterable[str] = (),
+        views: int | None = None,
     ) -> DecodingSettings:
         """How to decode, the model's own way where nothing is asked for.
 
         beam: 1 is greedy; length_power: hypotheses rank by log-probability / length**power;
         no_repeat: so many words never come twice in a caption, 0 for no such rule; max_words: of
-        a caption; ban: words that are never said (those the model doesn't know, it can't say).
+        a caption; ban: words that are never said (those the model doesn't know, it can't say);
+        views: so many of `images.VIEWS` of each photo decide together, if a model looks at grids.
         """
         defaults = self.bundle.decoding
         numbers = [self.bundle.tokenizer.encode(clean_caption(word)) for word in ban]
@@ -159,6 +157,7 @@ class Captioner:
             min(self.bundle.max_length, max_words or self.bundle.max_length),
             no_repeat,
             (*NEVER_SAID, *sorted(banned)),
+            (views or defaults.get("views", 1)) if self.reads_grids else 0,
         )
 
     def text(self, hypothesis: Hypothesis) -> str:

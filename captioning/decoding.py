@@ -26,19 +26,23 @@ NEVER_SAID = (PADDING, START, UNKNOWN)
 
 @dataclass(frozen=True)
 class DecodingSettings:
-    """How to decode. beam: 1 is greedy; max_words: of a caption; the rest as in `beam_search`."""
+    """How to decode. beam: 1 is greedy; max_words: of a caption; views: of each photo, for the
+    decoders that look, the mean over them decides; the rest as in `beam_search`.
+    """
 
     beam: int
     length_power: float
     max_words: int
     no_repeat: int = 0
     never: tuple[int, ...] = NEVER_SAID
+    views: int = 1
 
     def __str__(self) -> str:
-        if self.beam == 1 and not self.no_repeat:
-            return "greedy"
+        views = f", {self.views} views a photo" if self.views > 1 else ""
         rule = f", no {self.no_repeat} words twice" if self.no_repeat else ""
-        return f"beam {self.beam}, length power {self.length_power}{rule}"
+        if self.beam == 1 and not self.no_repeat:
+            return f"greedy{views}"
+        return f"beam {self.beam}, length power {self.length_power}{rule}{views}"
 
 
 @dataclass(frozen=True)

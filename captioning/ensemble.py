@@ -1,6 +1,7 @@
-"""Several models that decide on each word together; one model is an ensemble of one."""
+"""Several models, or views of a photo, that decide on each word together."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -9,36 +10,48 @@ from captioning.decoders import READ_GRIDS, steps_of
 
 
 class Ensemble:
-    """Steps of several models side by side: the mean of their probabilities decides."""
+    """Steps of several models side by side: the mean of their probabilities decides.
+
+    A model that looks at grids has a voice for each view of the photo; one model and one view
+    are an ensemble of one.
+    """
 
     def __init__(self, models: Sequence[keras.Model]) -> None:
-        self._members = [steps_of(model) for model in models]
-        self._look = [model.name in READ_GRIDS for model in models]
-        self._parts: list[int] = []
+        self._members = [(steps_of(model), model.name in READ_GRIDS) for model in models]
 
     def begin(
         self, vectors: np.ndarray, grids: np.ndarray | None = None
     ) -> tuple[list, list[np.ndarray]]:
-        """What stays, for each member, and all members' states in one list."""
-        begun = [
-            member.begin(grids if look else vectors)
-            for member, look in zip(self._members, self._look, strict=True)
-        ]
-        self._parts = [len(state) for _, state in begun]
-        return [photo for photo, _ in begun], [part for _, state in begun for part in state]
+        """What stays, for each voice, and all voices' states in one list.
+
+        vectors: float32 (P, D); grids: (P, views, regions, D), or None where no model looks.
+        """
+        voices, state = [], []
+        for steps, looks in self._members:
+            for photo in np.moveaxis(grids, 1, 0) if looks else [vectors]:
+                kept, before = steps.begin(photo)
+                voices.append((steps, kept, len(before)))
+                state += before
+        return voices, state
 
     def step(
-        self, words: np.ndarray, photo: list, state: list[np.ndarray]
+        self, words: np.ndarray, voices: list, state: list[np.ndarray]
     ) -> tuple[np.ndarray, list[np.ndarray]]:
         """Log-probabilities (P, K, vocabulary) of the word after `words`, int (P, K); new state."""
         total, after, start = None, [], 0
-        for member, own, parts in zip(self._members, photo, self._parts, strict=True):
-            log_probabilities, new = member.step(words, own, state[start : start + parts])
+        for steps, kept, parts in voices:
+            found, new = steps.step(words, kept, state[start : start + parts])
             after += new
             start += parts
-            total = log_probabilities if total is None else np.logaddexp(total, log_probabilities)
-        return total - np.log(len(self._members)) if len(self._members) > 1 else total, after
+            total = found if total is None else np.logaddexp(total, found)
+        return (total - np.log(len(voices)) if len(voices) > 1 else total), after
 
-    def keep(self, photo: list, rows: np.ndarray) -> list:
-        """What stays, of some of the photos."""
-        return keras.tree.map_structure(lambda part: keras.ops.take(part, rows, axis=0), photo)
+    def keep(self, voices: list, rows: np.ndarray) -> list:
+        """What stays, of some of the photos, for each voice."""
+
+        def some(part: Any) -> Any:
+            return keras.ops.take(part, rows, axis=0)
+
+        return [
+            (steps, keras.tree.map_structure(some, kept), parts) for steps, kept, parts in voices
+        ]

@@ -31,12 +31,14 @@ def caption_photos(
     Raises `CaptioningError` when the vectors were made by another encoder than the model's.
     """
     check_encoder_fits(captioner, prepared)
+    views = captioner.settings(**decoding).views
     captions = {}
     for start in range(0, len(names), PHOTOS_AT_ONCE):
         some = names[start : start + PHOTOS_AT_ONCE]
         vectors, grids = prepared.features.matrix(some), None
-        if captioner.reads_grids:
-            grids = prepared.features.grids[prepared.features.grid_rows(some)[:, 0]]
+        if views:
+            rows = prepared.features.grid_rows(some, views)[:, :views]
+            grids = prepared.features.grids[rows]  # (photos, views, regions, D)
         found = captioner.describe(vectors, grids, **decoding)
         captions |= {
             name: (captioner.text(best[0]), best[0].score)
@@ -149,17 +151,18 @@ def write_evaluation(result: Evaluation, folder: Path, together: bool = False) -
 
 
 def encode_folder(
-    captioner: Captioner, images: Path, text: Path, split: str, scratch: Path
+    captioner: Captioner, images: Path, text: Path, split: str, scratch: Path, **decoding: Any
 ) -> Prepared:
     """Read photos and captions and encode the photos of a split into the folder `scratch`.
 
-    The split "all" is every photo with captions. Raises `CaptioningError` as `read_dataset`.
+    As many views of each as decoding wants. The split "all" is every photo with captions. Raises
+    `CaptioningError` as `read_dataset`.
     """
     dataset = read_dataset(images, text, needed=() if split == "all" else (split,))
     dataset.splits["all"] = [name for name in dataset.photos if dataset.captions.get(name)]
     names = split_photos(dataset.splits, split)
     extract_features(
-        captioner.encoder, images, names, scratch, views=int(captioner.reads_grids)
+        captioner.encoder, images, names, scratch, views=captioner.settings(**decoding).views
     )
     features = read_features(scratch)
     kept = [name for name in names if name in features.vectors]

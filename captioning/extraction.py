@@ -74,7 +74,7 @@ def extract_features(
             size = encoder.settings.size
             for paths, pixels in read_batches(name_of, size, batch_size, failed):
                 batch = [name_of[path] for path in paths]
-                vectors, grids = _encode(encoder, pixels, views)
+                vectors, grids = encode_views(encoder, pixels, views)
                 writer.add(batch, [stamps[name] for name in batch], vectors, grids)
                 bar.update(len(batch))
     finally:
@@ -83,8 +83,12 @@ def extract_features(
     return writer.finish(names)
 
 
-def _encode(encoder: Encoder, pixels: np.ndarray, views: int) -> tuple:
-    """Vectors (photos, D) of the photos and grids (photos, views, regions, D), or None, of views.
+def encode_views(
+    encoder: Encoder, pixels: np.ndarray, views: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Vectors (photos, D) of photos, and grids (photos, views, regions, D) of so many views.
+
+    pixels: uint8 (photos, size, size, 3). No grids, None, for 0 views.
     """
     if not views:
         return encoder.encode(pixels), None

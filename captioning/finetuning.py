@@ -63,6 +63,7 @@ def finetune(
         progress, model = checkpoint.read(settings, about_data)
     else:
         progress = Progress(asdict(settings), about_data)
+        model = without_dropout(model)
         compile_for_finetuning(model, settings)
     photos = {split: Photos(prepared, split, settings.decoder) for split in ("train", "dev")}
     steps = steps_of(model)
@@ -72,6 +73,23 @@ def finetune(
         if after_epoch:
             after_epoch(progress)
     return checkpoint.best_model(progress), progress
+
+
+def without_dropout(model: keras.Model) -> keras.Model:
+    """The same model with nothing dropped.
+
+    Captions are drawn from the whole network. A gradient of a network with holes would push
+    down what that one would never have said, without bound, and the training falls apart.
+    """
+
+    def stilled(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {k: 0.0 if k in ("rate", "dropout") else stilled(v) for k, v in value.items()}
+        return list(map(stilled, value)) if isinstance(value, (list, tuple)) else value
+
+    still = keras.Model.from_config(stilled(model.get_config()))
+    still.set_weights(model.get_weights())
+    return still
 
 
 def compile_for_finetuning(model: keras.Model, settings: FinetuningSettings) -> None:

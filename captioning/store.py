@@ -51,15 +51,17 @@ class Features:
             )
         return np.concatenate([self.vectors[name] for name in names])  # (photos, D)
 
-    def grid_rows(self, names: list[str]) -> np.ndarray:
-        """The rows of some photos in `grids`, int (photos, views): as it is, then mirrored if made.
+    def grid_rows(self, names: list[str], views: int = 1) -> np.ndarray:
+        """The rows of some photos in `grids`, int (photos, all views there are).
 
-        Raises `CaptioningError` when there are no grids, or not of every photo.
+        Raises `CaptioningError` when there are no grids, or not of every photo, or fewer views.
         """
-        if self.grids is None or any(name not in self.rows for name in names):
+        kept = {len(self.rows.get(name, ())) for name in names} if self.grids is not None else {0}
+        if min(kept) < views:
             raise CaptioningError(
-                "this decoder looks at the grids of the photos, which are not all there; run "
-                "features.py with --grids"
+                f"{views} {'views' if views > 1 else 'grid'} of each photo wanted, but only "
+                f"{min(kept)} there; run features.py with --grids --views {views}, or ask for "
+                f"fewer with --views"
             )
         return np.array([self.rows[name] for name in names])
 

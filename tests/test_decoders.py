@@ -138,7 +138,7 @@ def test_an_ensemble_takes_the_mean_of_probabilities_of_unlike_decoders() -> Non
     grids = toy_grids(2)
     vectors = grids.mean(axis=1).astype("float32")
     together = Ensemble(models)
-    photo, state = together.begin(vectors, grids)
+    photo, state = together.begin(vectors, grids[:, None])
     alone = [steps_of(model) for model in models]
     begun = [m.begin(vectors if i == 2 else grids) for i, m in enumerate(alone)]
     states = [part for _, part in begun]
@@ -150,3 +150,17 @@ def test_an_ensemble_takes_the_mean_of_probabilities_of_unlike_decoders() -> Non
             own, states[i] = member.step(words, begun[i][0], states[i])
             every.append(np.exp(own))
         np.testing.assert_allclose(np.exp(found), np.mean(every, axis=0), atol=1e-5)
+
+
+def test_views_of_a_photo_decide_together() -> None:
+    model, grids = toy("transformer"), toy_grids(6).reshape(3, 2, REGIONS, SIZE)
+    together = Ensemble([model])
+    photo, state = together.begin(np.zeros((3, SIZE), "float32"), grids)
+    found, _ = together.step(np.full((3, 1), START, np.int32), photo, state)
+    steps = steps_of(model)
+    every = []
+    for view in range(2):
+        kept, before = steps.begin(grids[:, view])
+        every.append(np.exp(steps.step(np.full((3, 1), START, np.int32), kept, before)[0]))
+    np.testing.assert_allclose(np.exp(found), np.mean(every, axis=0), atol=1e-5)
+    assert np.abs(every[0] - every[1]).max() > 1e-4

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from pycocoevalcap.cider.cider import Cider
 
-from captioning.bundle import read_about
+from captioning.bundle import load_bundle, read_about
 from captioning.cider import CiderD
 from captioning.decoding import sample
-from captioning.finetuning import Rewards, advantages
+from captioning.finetuning import Rewards, advantages, without_dropout
 from captioning.prepare import read_prepared
 from captioning.text import END, START
 from tests.conftest import script
@@ -60,6 +60,18 @@ def test_a_caption_that_stops_in_mid_sentence_is_rewarded_less(data_folder: Path
     rewards = Rewards(prepared, prepared.splits["train"])
     whole = prepared.tokenizer.encode(prepared.captions[name][0])
     assert rewards.of(0, whole) > rewards.of(0, whole[:-1]) > rewards.of(0, whole[:2])
+
+
+@pytest.mark.parametrize("decoder", ["merge", "attention", "transformer"])
+def test_without_dropout_nothing_else_changes(decoder: str, grids_models: dict[str, Path]) -> None:
+    model = load_bundle(grids_models[decoder]).model
+    still = without_dropout(model)
+    generator = np.random.default_rng(0)
+    photo = generator.normal(size=(2, *model.inputs[0].shape[1:])).astype("float16")
+    words = generator.integers(4, 9, (2, 5) if decoder == "merge" else (2, 3, 5))
+    quiet = np.asarray(model([photo, words], training=False))
+    np.testing.assert_array_equal(np.asarray(still([photo, words], training=True)), quiet)
+    assert np.abs(np.asarray(model([photo, words], training=True)) - quiet).max() > 1e-3
 
 
 @pytest.mark.parametrize("decoder", ["merge", "transformer"])

@@ -34,6 +34,7 @@ def build_transformer(
     regions = layers.Dropout(dropout, name="grid_dropout")(regions)
     regions = layers.Dense(width, name="grid_dense")(regions)  # (P, regions, width)
     regions = Places(grid_shape[0], name="region_places")(regions)
+    regions = RegionLayer(heads, dropout, name="region_layer")(regions)
     regions = layers.LayerNormalization(name="grid_norm")(regions)
 
     # === The captions so far ===
@@ -50,6 +51,39 @@ def build_transformer(
     # === The next word ===
     logits = embedding(x, reverse=True)  # (P, C, T, vocabulary)
     return keras.Model([grid, words], logits, name="transformer")
+
+
+@register
+class RegionLayer(layers.Layer):
+    """The regions of a photo, (P, regions, width), look at one another, then each thinks."""
+
+    def __init__(self, heads: int, dropout: float = 0.0, **options: Any):
+        super().__init__(**options)
+        self.heads, self.rate = heads, dropout
+        self.norms = [layers.LayerNormalization(name=f"norm_{i}") for i in range(2)]
+        self.attention = Attention(heads, dropout=dropout)
+        self.dropout = layers.Dropout(dropout)
+
+    def build(self, shape: tuple) -> None:
+        width = shape[-1]
+        self.inward = layers.Dense(3 * width, name="inward")
+        self.outward = layers.Dense(width, name="outward")
+        self.think_in = layers.Dense(2 * width, activation="relu", name="think_in")
+        self.think_out = layers.Dense(width, name="think_out")
+        for layer in (*self.norms, self.inward, self.outward, self.think_in):
+            layer.build((None, width))
+        self.think_out.build((None, 2 * width))
+
+    def call(self, x: Any, training: bool = False) -> Any:
+        inward, width = self.inward(self.norms[0](x)), x.shape[-1]  # (P, regions, 3 * width)
+        found, _ = self.attention(inward[..., :width], inward[..., width:], training=training)
+        x = x + self.dropout(self.outward(found), training=training)
+        thought = self.think_out(self.think_in(self.norms[1](x)))
+        return x + self.dropout(thought, training=training)
+
+    def get_config(self) -> dict[str, Any]:
+        """The arguments of `__init__`, for saving."""
+        return {**super().get_config(), "heads": self.heads, "dropout": self.rate}
 
 
 @register
