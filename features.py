@@ -23,6 +23,8 @@ def parse_arguments() -> argparse.Namespace:
     add("--encoder", default="xception", help="xception, xception-block13 or mini-xception")
     add("--weights", default="imagenet", help="imagenet (fetched and cached by Keras) or a file")
     add("--batch-size", type=int, default=32, help="photos a step of the network")
+    add("--precision", choices=["auto", "float32", "bfloat16"], default="auto",
+        help="in which the network computes; auto: bfloat16 where the processor has it built in")
     add("--min-count", type=int, default=5, help="rarer words of the training captions are <unk>")
     add("--grids", action="store_true",
         help="also keep the grid of each photo (200 KB), for the decoders that look at it")
@@ -58,7 +60,8 @@ def main() -> int:
     from captioning.extraction import extract_features
     from captioning.prepare import write_text_files
 
-    encoder = load_encoder(arguments.encoder, arguments.weights)
+    encoder = load_encoder(arguments.encoder, arguments.weights, arguments.precision)
+    print(f"{arguments.encoder} computes in {encoder.precision}", file=sys.stderr)
     tokenizer = write_text_files(dataset, arguments.output, arguments.min_count)
     print(f"{len(tokenizer.words):,} words in the vocabulary", file=sys.stderr)
     began = time.perf_counter()

@@ -129,10 +129,7 @@ class Captioner:
                 vectors[part], None if grids is None else grids[part]
             )
 
-            def step(words: np.ndarray, state: list, photo: list = photo) -> tuple:
-                return self._steps.step(words, photo, state)
-
-            found += decode(step, state, len(vectors[part]), settings)
+            found += self._decode(photo, state, len(vectors[part]), settings)
         return found
 
     def look(
@@ -156,6 +153,18 @@ class Captioner:
             said = [row[position] if position < len(row) else PADDING for row in rows]
             words = np.array(said, np.int32)[:, None]
         return [np.stack([s[i] for s in steps[: len(row)]]) for i, row in enumerate(rows)]
+
+    def _decode(
+        self, photo: list, state: list, photos: int, settings: DecodingSettings
+    ) -> list[list[Hypothesis]]:
+        def step(words: np.ndarray, state: list) -> tuple:
+            return self._steps.step(words, photo, state)
+
+        def keep(rows: np.ndarray) -> None:
+            nonlocal photo
+            photo = self._steps.keep(photo, rows)
+
+        return decode(step, state, photos, settings, keep)
 
     def settings(
         self,

@@ -7,6 +7,7 @@ and captioning.
 
 import hashlib
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -49,27 +50,56 @@ ENCODERS = {
 
 
 class Encoder:
-    """A network with weights, ready to encode; made by `load_encoder`."""
+    """A network with weights, ready to encode; made by `load_encoder`.
 
-    def __init__(self, settings: EncoderSettings, network: Any, weights: str) -> None:
-        import keras
+    network: floats (photos, size, size, 3) from -1 to 1, or as `settings` scales them, to grids.
+    precision: in which it computes, "float32" or "bfloat16"; what it gives is float32.
+    """
+
+    def __init__(
+        self, settings: EncoderSettings, network: Any, weights: str, precision: str = "float32"
+    ) -> None:
         from keras import layers
-
-        from captioning.backend import for_prediction
 
         self.settings = settings
         self.weights = weights
+        self.precision = precision
         self.fingerprint = _fingerprint(network)
+        self._compiled = False
         pixels = layers.Input((settings.size, settings.size, 3), dtype="uint8", name="pixels")
-        scaled = layers.Rescaling(settings.scale, settings.offset)(pixels)
+        scaled = layers.Rescaling(settings.scale, settings.offset, dtype="float32")(pixels)
         grid = network(scaled)  # (photos, side, side, vector_size)
-        vector = layers.GlobalAveragePooling2D(name="vector")(grid)  # (photos, vector_size)
-        self._vectors = for_prediction(keras.Model(pixels, vector, name=settings.name))
-        both = keras.Model(pixels, [vector, grid], name=f"{settings.name}-grid")
-        self._both = for_prediction(both)
+        # The average is taken in float32 whatever the network computes in.
+        vector = layers.GlobalAveragePooling2D(name="vector", dtype="float32")(grid)
+        self._pixels, self._vector, self._grid = pixels, vector, grid
+
+    @cached_property
+    def _vectors(self) -> Any:
+        return self._model(self._vector)
+
+    @cached_property
+    def _both(self) -> Any:
+        return self._model([self._vector, self._grid])
+
+    def _model(self, outputs: Any) -> Any:
+        import keras
+
+        from captioning.backend import for_prediction
+
+        return for_prediction(keras.Model(self._pixels, outputs, name=self.settings.name))
+
+    def _run(self, model: Any, images: np.ndarray) -> Any:
+        # To compile takes longer than to look at a first single photo, which may be the only one.
+        if len(images) == 1 and not self._compiled:
+            self._compiled = True  # the next time
+            return model(images, training=False)
+        return model.predict_on_batch(images)
 
     def signature(self) -> dict[str, Any]:
-        """What made the vectors: the settings and a fingerprint of the weights."""
+        """What made the vectors: the settings and a fingerprint of the weights.
+
+        The precision is no part of it: vectors of both can stand in for each other.
+        """
         return {**self.settings.as_dict(), "weights": self.fingerprint}
 
     def encode(self, images: np.ndarray) -> np.ndarray:
@@ -77,13 +107,13 @@ class Encoder:
 
         Raises `CaptioningError` when a vector isn't finite.
         """
-        return self._finite(np.asarray(self._vectors.predict_on_batch(images)))
+        return self._finite(np.asarray(self._run(self._vectors, images)))
 
     def encode_grids(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Vectors as of `encode`, and grids, float32 (photos, side * side, vector_size)."""
-        vectors, grids = map(np.asarray, self._both.predict_on_batch(images))
+        vectors, grids = map(np.asarray, self._run(self._both, images))
         grids = grids.reshape(len(grids), -1, grids.shape[-1])  # (photos, regions, vector_size)
-        return self._finite(vectors), grids
+        return self._finite(vectors), grids.astype(np.float32)
 
     def _finite(self, vectors: np.ndarray) -> np.ndarray:
         if np.isfinite(vectors).all():
@@ -100,35 +130,45 @@ class Encoder:
         )
 
 
-def load_encoder(name: str, weights: str = "imagenet") -> Encoder:
+def load_encoder(name: str, weights: str = "imagenet", precision: str = "float32") -> Encoder:
     """The encoder of that name. `weights` is "imagenet" (Keras fetches and caches them) or a file.
 
-    The encoder mini-xception brings its weights along; only a file replaces them.
+    The encoder mini-xception brings its weights along; only a file replaces them. precision:
+    "float32", "bfloat16", or "auto", bfloat16 where the processor has the instructions.
     Raises `CaptioningError` for an unknown name, and for weights that can't be had or read.
     """
     check_encoder(name, weights)
-    settings = ENCODERS[name]
+    from captioning.backend import computing_in, faster_precision
+
+    if precision == "auto":
+        precision = faster_precision()
+    with computing_in(precision):
+        return Encoder(ENCODERS[name], _load_network(name, weights), weights, precision)
+
+
+def _load_network(name: str, weights: str) -> Any:
+    size = ENCODERS[name].size
     if name == "mini-xception":
         from captioning.mini_xception import WEIGHTS_FILE, build_mini_xception
 
         file = WEIGHTS_FILE if weights == "imagenet" else Path(weights)
-        network = build_mini_xception(settings.size)
+        network = build_mini_xception(size)
         _read_weights(lambda: network.load_weights(file), name, str(file))
-        return Encoder(settings, network, str(file))
+        return network
 
     import keras
 
     whole = _read_weights(
         lambda: keras.applications.Xception(
-            include_top=False, weights=weights, input_shape=(settings.size, settings.size, 3)
+            include_top=False, weights=weights, input_shape=(size, size, 3)
         ),
         name,
         weights,
     )
     if name == "xception":
-        return Encoder(settings, whole, weights)
+        return whole
     block13 = whole.get_layer("block14_sepconv1").input
-    return Encoder(settings, keras.Model(whole.inputs, block13, name="block13"), weights)
+    return keras.Model(whole.inputs, block13, name="block13")
 
 
 def check_encoder(name: str, weights: str) -> None:

@@ -1,6 +1,7 @@
 """Several models, or views of a photo, that decide on each word together."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -49,3 +50,14 @@ class Ensemble:
             total = found if total is None else np.logaddexp(total, found)
         self.seen = np.mean(seen, axis=0) if seen else None
         return (total - np.log(len(voices)) if len(voices) > 1 else total), after
+
+    def keep(self, voices: list, rows: np.ndarray) -> list:
+        """What stays, of some of the photos, for each voice."""
+
+        def some(part: Any) -> Any:
+            return keras.ops.take(part, rows, axis=0)
+
+        return [
+            (steps, keras.tree.map_structure(some, kept), *others)
+            for steps, kept, *others in voices
+        ]

@@ -135,13 +135,14 @@ class AttentionSteps:
             )
         )
 
-    def begin(self, grids: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    def begin(self, grids: np.ndarray) -> tuple[list[Any], list[np.ndarray]]:
         """What stays (regions, photo code) and the state before the first word."""
-        photo = [np.asarray(part) for part in self._photo.predict_on_batch(grids)]
+        # Tensors of the backend's own: arrays would be copied at each step.
+        photo = [ops.convert_to_tensor(p) for p in self._photo.predict_on_batch(grids)]
         return photo, [np.zeros((len(grids), 1, self._width), np.float32)] * 2
 
     def step(
-        self, words: np.ndarray, photo: list[np.ndarray], state: list[np.ndarray]
+        self, words: np.ndarray, photo: list[Any], state: list[np.ndarray]
     ) -> tuple[np.ndarray, list[np.ndarray]]:
         """Log-probabilities (P, K, vocabulary) of the word after `words`, int (P, K); new state."""
         outputs = self._step.predict_on_batch([words[..., None], *photo, *state])

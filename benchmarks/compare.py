@@ -1,0 +1,320 @@
+"""The comparisons: the classic way and ours on the same work, and whether they agree."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import classic, machine
+
+ROOT = Path(__file__).parent.parent
+VOCABULARY = 2541
+LONGEST = 37
+"""Words and longest caption of Flickr8k, as in the model that comes with the repository."""
+
+PREFIX = LONGEST + 1
+
+
+@dataclass
+class Comparison:
+    """One row: what was measured, the classic way's figure and ours, and their ratio.
+
+    by_processor: the ratio of the processor's seconds, which other programs disturb less.
+    unit says whether more is better ("photos/s") or less ("s"); target is what the ratio should
+    at least be, or with `at_most` not exceed; share: of the machine's measured limit; checks:
+    what shows that both did the same work, {what: value}.
+    """
+
+    name: str
+    unit: str
+    classic: float
+    ours: float
+    ratio: float
+    by_processor: float
+    target: float
+    at_most: bool = False
+    share: float | None = None
+    checks: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def reached(self) -> bool:
+        """Whether the target is reached."""
+        return self.ratio <= self.target if self.at_most else self.ratio >= self.target
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Things a second: of wall time, and of the processor's time, threads and children included."""
+
+    wall: float
+    processor: float
+
+
+def alternate(first: Callable[[], int], second: Callable[[], int], rounds: int) -> list[Rate]:
+    """The rates of two ways that take turns; each gives how many things it did.
+
+    The median of the rounds: what else the machine does falls on both alike.
+    """
+    seen: list[list[tuple[float, float]]] = [[], []]
+    for _ in range(rounds):
+        for work, rates in zip((first, second), seen, strict=True):
+            wall, before = time.perf_counter(), sum(os.times()[:4])
+            done = work()
+            used = sum(os.times()[:4]) - before
+            rates.append((done / (time.perf_counter() - wall), done / max(used, 0.01)))
+    return [Rate(*map(float, np.median(rates, axis=0))) for rates in seen]
+
+
+# --- Vectors ---------------------------------------------------------------------------------
+
+
+def features(
+    photos: list[Path], weights: str, rounds: int = 3, small: bool = False
+) -> Iterator[Comparison]:
+    """Vectors of photos: one a `predict`, and in batches, in float32 and the fastest precision."""
+    from captioning.encoders import load_encoder
+    from captioning.extraction import read_batches
+
+    name = "mini-xception" if small else "xception-block13"  # whose weights all files have
+    encoders = {kind: load_encoder(name, weights, kind) for kind in ("float32", "auto")}
+    network = pooled(encoders["float32"])
+    operations = convolution_operations(network)
+    size = encoders["float32"].settings.size
+    few = photos[: max(8, len(photos) // 8)]
+    found: dict[str, np.ndarray] = {}
+
+    def one_by_one() -> int:
+        found["classic"] = classic.encode(network, few, size)
+        return len(few)
+
+    for kind, target in (("float32", 3.5), ("auto", 6.0)):
+        encoder = encoders[kind]
+
+        def in_batches(encoder: Any = encoder) -> int:
+            batches = read_batches(photos, size, 32, {})
+            found["ours"] = np.concatenate([encoder.encode(pixels) for _, pixels in batches])
+            return len(found["ours"])
+
+        one_by_one(), in_batches()  # compiled before the clock starts
+        before, after = alternate(one_by_one, in_batches, rounds)
+        yield Comparison(
+            f"vectors, {name}, {encoder.precision}", "photos/s", before.wall, after.wall,
+            after.wall / before.wall, after.processor / before.processor, target,
+            share=after.wall * operations / machine.peak(encoder.precision),
+            checks={"least cosine": least_cosine(found["classic"], found["ours"][: len(few)])},
+        )
+
+
+def pooled(encoder: Any) -> Any:
+    """The encoder's network as the classic recipe has it: scaled floats in, the vector out."""
+    import keras
+
+    inner = next(layer for layer in encoder._vectors.layers if isinstance(layer, keras.Model))
+    vector = keras.layers.GlobalAveragePooling2D()(inner.outputs[0])
+    return keras.Model(inner.inputs, vector)
+
+
+def convolution_operations(network: Any) -> float:
+    """Multiplications and additions of a photo's way through the convolutions."""
+    total = 0
+    for layer in network.layers:
+        if "Conv2D" in type(layer).__name__:
+            places = np.prod(layer.output.shape[1:3])
+            for weight in layer.weights:
+                if len(weight.shape) == 4:
+                    # A separable convolution's first half leaves the channels apart.
+                    total += 2 * places * np.prod(weight.shape)
+    return float(total)
+
+
+def least_cosine(one: np.ndarray, other: np.ndarray) -> float:
+    """The least cosine between vectors (photos, D) of the same photos."""
+    lengths = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
+    return float(((one * other).sum(axis=1) / lengths).min())
+
+
+# --- Training --------------------------------------------------------------------------------
+
+
+def training(
+    photos: int = 2000, steps: int = 40, width: int = 384, vector_size: int = 2048,
+    rounds: int = 3,
+) -> Iterator[Comparison]:
+    """The merge model on made-up captions as long as Flickr8k's, with as many words.
+
+    The classic way trains on the samples of `steps` photos, a photo a step; ours on five captions
+    of each of `photos`. Rates are captions a second.
+    """
+    from captioning.batches import CaptionBatches
+    from captioning.decoders import build_decoder
+    from captioning.settings import TrainingSettings
+    from captioning.training import compile_for_training
+
+    vectors, captions = made_up(photos, vector_size)
+    settings = TrainingSettings(width=width)
+    ours = build_decoder("merge", (vector_size,), VOCABULARY, LONGEST, width, 0.5, 1)
+    ours.get_layer("standardise").adapt(vectors)
+    old = classic.build(vector_size, VOCABULARY, width, PREFIX)
+    classic.take_weights(old, ours)
+    losses = same_loss(old, ours, vectors, captions)
+    compile_for_training(ours, settings)
+    flat = [tokens for own in captions for tokens in own]
+    batches = CaptionBatches(vectors, np.repeat(np.arange(photos), 5), flat, settings.batch_size)
+    share = photo_share(ours, batches)
+
+    def a_photo_a_step() -> int:
+        drawn = classic.samples(vectors[:steps], captions[:steps], PREFIX, VOCABULARY)
+        old.fit(drawn, steps_per_epoch=steps, verbose=0)
+        return 5 * steps
+
+    def whole_captions() -> int:
+        ours.fit(batches, epochs=1, verbose=0, shuffle=False)
+        return len(flat)
+
+    a_photo_a_step(), whole_captions()  # compiled before the clock starts
+    before, after = alternate(a_photo_a_step, whole_captions, rounds)
+    yield Comparison(
+        "training, merge model, float32", "captions/s", before.wall, after.wall,
+        after.wall / before.wall, after.processor / before.processor, 16.0,
+        share=after.wall * share / machine.peak(), checks=losses,
+    )
+
+
+def made_up(photos: int, vector_size: int, seed: int = 0) -> tuple[np.ndarray, list]:
+    """Vectors, float32 (photos, D), and five captions a photo, numbers as of Flickr8k.
+
+    Lengths are spread as there (11 words in the mean, from 1 to 37), words by Zipf's law.
+    """
+    generator = np.random.default_rng(seed)
+    vectors = generator.gamma(0.5, 1.0, (photos, vector_size)).astype(np.float32)
+    lengths = np.clip(generator.gamma(7.5, 1.45, (photos, 5)).round(), 1, LONGEST).astype(int)
+    chances = 1 / np.arange(1, VOCABULARY - 3)
+    words = generator.choice(
+        np.arange(4, VOCABULARY), lengths.sum(), p=chances / chances.sum()
+    ).tolist()
+    rest = iter(words)
+    return vectors, [[[next(rest) for _ in range(n)] for n in own] for own in lengths]
+
+
+def same_loss(old: Any, ours: Any, vectors: np.ndarray, captions: list) -> dict[str, float]:
+    """The loss a word of both models on the same few captions, without dropout."""
+    from captioning.batches import CaptionBatches
+    from captioning.training import loss_per_word
+
+    few = captions[:8]
+    total = count = 0.0
+    for inputs, targets in classic.samples(vectors[:8], few, PREFIX, VOCABULARY):
+        chances = old.predict_on_batch(list(inputs))
+        total -= np.log((chances * targets).sum(axis=1)).sum()
+        count += len(targets)
+    flat = [tokens for own in few for tokens in own]
+    batches = CaptionBatches(vectors, np.repeat(np.arange(8), 5), flat, 64)
+    return {"classic loss": float(total / count), "our loss": loss_per_word(ours, batches)}
+
+
+def photo_share(model: Any, batches: Any) -> float:
+    """Operations of training on a caption, in the mean: forward, and twice as many backward.
+
+    Of the weights of the matrix products; each word, and for the photo's layer each caption,
+    takes two operations a weight and direction.
+    """
+    words = batches.words / sum(len(batches[i][1]) for i in range(len(batches)))
+    by_word = sum(
+        np.prod(weight.shape) for layer in ("lstm", "merge_dense", "next_word")
+        for weight in model.get_layer(layer).weights if len(weight.shape) == 2
+    )
+    by_caption = np.prod(model.get_layer("photo_dense").kernel.shape)
+    return float(3 * 2 * (words * by_word + by_caption))
+
+
+# --- Decoding --------------------------------------------------------------------------------
+
+
+def decoding(
+    folder: Path, photos: int = 1000, few: int = 8, rounds: int = 3
+) -> Iterator[Comparison]:
+    """Greedy captions from vectors, then a beam of five; the model that comes along says them."""
+    from captioning.captioner import load
+
+    captioner = load(folder)
+    model = captioner.bundle.model
+    vectors = vectors_like(model, photos)
+    longest = captioner.bundle.max_length
+    old = classic.build(
+        model.inputs[0].shape[-1], captioner.bundle.tokenizer.size,
+        model.get_layer("photo_dense").units, longest + 1,
+    )
+    classic.take_weights(old, model)
+    said: dict[str, list] = {}
+
+    def whole_prefixes() -> int:
+        said["classic"] = [classic.caption(old, vector, longest + 1) for vector in vectors[:few]]
+        return few
+
+    def a_batch(beam: int = 1) -> int:
+        said["ours"] = [best[0].tokens for best in captioner.describe(vectors, beam=beam)]
+        return photos
+
+    whole_prefixes(), a_batch(), a_batch(5)  # compiled before the clock starts
+    before, after = alternate(whole_prefixes, a_batch, rounds)
+    pairs = zip(said["classic"], said["ours"][:few], strict=True)
+    same = sum(one == other for one, other in pairs)
+    yield Comparison(
+        "greedy captions", "captions/s", before.wall, after.wall, after.wall / before.wall,
+        after.processor / before.processor, 150.0,
+        checks={"same captions": f"{same} of {few}"},
+    )
+    one, five = alternate(a_batch, lambda: a_batch(5), rounds)
+    yield Comparison(
+        "beam 5 against greedy", "captions/s", one.wall, five.wall, one.wall / five.wall,
+        one.processor / five.processor, 4.0, at_most=True,
+    )
+
+
+def vectors_like(model: Any, photos: int, seed: int = 0) -> np.ndarray:
+    """Vectors, float32 (photos, D), spread as those that the model was trained on."""
+    layer = model.get_layer("standardise")
+    mean, variance = (np.asarray(part).reshape(-1) for part in (layer.mean, layer.variance))
+    noise = np.random.default_rng(seed).normal(size=(photos, len(mean)))
+    return (mean + np.sqrt(variance) * noise).astype(np.float32)
+
+
+# --- From the shell --------------------------------------------------------------------------
+
+
+def starting(photo: Path, folder: Path, weights: str, rounds: int = 5) -> Iterator[Comparison]:
+    """One photo from file to sentence, against a bare `import keras` that loads the two models."""
+    bare = (
+        "import keras; keras.applications.Xception(include_top=False, input_shape=(299, 299, 3), "
+        f"weights={weights!r}); keras.models.load_model({str(folder / 'model.keras')!r}, "
+        "compile=False)"
+    )
+    caption = ["caption_generator.py", "-i", photo, "--model", folder, "--weights", weights]
+
+    def run(*arguments: object) -> Callable[[], int]:
+        def work() -> int:
+            subprocess.run(
+                [sys.executable, *map(str, arguments)], cwd=ROOT, check=True, capture_output=True
+            )
+            return 1
+
+        return work
+
+    for name, first, second, target in (
+        ("one photo from the shell, against loading alone", run("-c", bare), run(*caption), 1.3),
+        ("--help, against the bare import", run("-c", "import keras"),
+         run("caption_generator.py", "--help"), 0.5),
+    ):
+        before, after = alternate(first, second, rounds)
+        yield Comparison(
+            name, "s", 1 / before.wall, 1 / after.wall, before.wall / after.wall,
+            before.processor / after.processor, target, at_most=True,
+        )
+
+

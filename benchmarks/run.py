@@ -1,0 +1,165 @@
+"""The classic recipe and ours, side by side on the same work: python benchmarks/run.py all
+
+Ratios count: both take turns in one run, because machines are noisy.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+ROOT = Path(__file__).parent.parent
+sys.path[0] = str(ROOT)  # the project, instead of this file's folder
+
+from captioning.errors import CaptioningError, import_keras, run_script  # noqa: E402
+
+if TYPE_CHECKING:
+    from benchmarks.compare import Comparison
+
+STEPS = ("features", "train", "decode", "start")
+SHIPPED = ROOT / "models" / "flickr8k-merge"
+README = Path(__file__).parent / "README.md"
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    add = parser.add_argument
+    add("step", choices=[*STEPS, "growth", "all"],
+        help="what to compare; growth: seconds and memory as photos grow; all: everything, and "
+        "write benchmarks/README.md")
+    add("--images", type=Path, help="a folder of real photos (default: rendered scenes)")
+    add("--weights", default="imagenet", help="Xception's: imagenet (fetched by Keras) or a file")
+    add("--photos", type=int, default=96, help="how many photos are turned into vectors")
+    add("--rounds", type=int, default=3, help="how often both ways take turns; the median counts")
+    add("--sizes", type=int, nargs="+", default=[1000, 8000, 32000, 128000],
+        help="photos of the growth table")
+    add("--small", action="store_true", help="tiny work, to see that it runs; figures mean nothing")
+    add("--format", choices=["text", "json"], default="text", help="of standard output")
+    return parser.parse_args()
+
+
+def comparisons(arguments: argparse.Namespace, step: str) -> Iterator["Comparison"]:
+    """Those of one step."""
+    from benchmarks import compare
+
+    small, rounds = arguments.small, arguments.rounds
+    if step == "train":
+        sizes = {"photos": 40, "steps": 3, "width": 16, "vector_size": 8} if small else {}
+        yield from compare.training(rounds=rounds, **sizes)
+    elif step == "decode":
+        yield from compare.decoding(SHIPPED, rounds=rounds, **(
+            {"photos": 20, "few": 2} if small else {}
+        ))
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            photos = some_photos(arguments, Path(folder))
+            if step == "start":
+                yield from compare.starting(photos[0], SHIPPED, arguments.weights, rounds)
+            else:
+                yield from compare.features(photos, arguments.weights, rounds, small)
+
+
+def some_photos(arguments: argparse.Namespace, folder: Path) -> list[Path]:
+    """The photos to encode: those of --images, or scenes rendered into `folder`."""
+    if arguments.images:
+        from captioning.dataset import list_photos
+
+        names = list_photos(arguments.images)[: arguments.photos]
+        return [arguments.images / name for name in names]
+    from captioning.scenes import write_scenes
+
+    names = write_scenes(folder, arguments.photos, 0, 0, seed=1)
+    return [folder / "Flicker8k_Dataset" / name for name in names]
+
+
+def shown(row: "Comparison") -> list[str]:
+    """A comparison's cells, for people."""
+    limit = "" if row.share is None else f"{row.share:.0%}"
+    wanted = f"{'at most' if row.at_most else 'at least'} {row.target:g}"
+    verdict = "reached" if row.reached else "missed"
+    checks = "; ".join(
+        f"{what} {value:.6g}" if isinstance(value, float) else f"{what} {value}"
+        for what, value in row.checks.items()
+    )
+    return [
+        row.name, f"{row.classic:,.3g} {row.unit}", f"{row.ours:,.4g} {row.unit}",
+        f"{row.ratio:,.3g}", f"{row.by_processor:,.3g}", f"{wanted}: {verdict}", limit, checks,
+    ]
+
+
+HEADINGS = [
+    "step", "classic", "ours", "ratio", "of processor time", "wanted", "of the limit", "same work"
+]
+
+
+def markdown(rows: list[list[str]]) -> list[str]:
+    """A table with `HEADINGS`."""
+    lines = [HEADINGS, ["---"] * len(HEADINGS), *rows]
+    return ["| " + " | ".join(cells) + " |" for cells in lines]
+
+
+def write_readme(about: dict[str, Any], rows: list["Comparison"], grown: list) -> None:
+    """Write `benchmarks/README.md` from what was just measured."""
+    from benchmarks.growth import table
+    from captioning.files import read_text, write_text
+
+    text = read_text(Path(__file__).parent / "notes.md", "the text around the tables")
+    for mark, lines in (
+        ("{machine}", [about["machine"]]),
+        ("{limit}", [f"{about['float32']:,.0f} GFLOP/s in float32, {about['bfloat16']:,.0f} in "
+                     "bfloat16"]),
+        ("{command}", [about["command"]]),
+        ("{comparisons}", markdown([shown(row) for row in rows])),
+        ("{growth}", table(grown)),
+    ):
+        text = text.replace(mark, "\n".join(lines))
+    write_text(README, text)
+
+
+def main() -> int:
+    """Compare, print, and with `all` write the README."""
+    arguments = parse_arguments()
+    if arguments.photos < 1 or arguments.rounds < 1 or min(arguments.sizes) < 100:
+        raise CaptioningError("--photos and --rounds must be at least 1, --sizes at least 100")
+    if arguments.images and not arguments.images.is_dir():
+        raise CaptioningError(f"there is no folder {arguments.images}")
+    import_keras()
+    from benchmarks import growth, machine
+
+    about = {
+        "machine": machine.describe(),
+        "command": f"python benchmarks/run.py {arguments.step}",
+        **{kind: machine.peak(kind) / 1e9 for kind in ("float32", "bfloat16")},
+    }
+    if arguments.format == "text":
+        print(f"{about['machine']}\nlimit: {about['float32']:,.0f} GFLOP/s in float32, "
+              f"{about['bfloat16']:,.0f} in bfloat16", flush=True)
+    rows: list[Comparison] = []
+    for step in STEPS if arguments.step == "all" else [arguments.step]:
+        for row in comparisons(arguments, step) if step != "growth" else ():
+            rows.append(row)
+            if arguments.format == "text":
+                print(" | ".join(shown(row)), flush=True)
+    grown = []
+    if arguments.step in ("growth", "all"):
+        grown = growth.measure(arguments.sizes, SHIPPED)
+        if arguments.format == "text":
+            print("\n".join(growth.table(grown)))
+    if arguments.step == "all":
+        write_readme(about, rows, grown)
+    if arguments.format == "json":
+        found = [{**asdict(row), "reached": row.reached} for row in rows]
+        about |= {"comparisons": found, "growth": [asdict(row) for row in grown]}
+        print(json.dumps(about, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    run_script(main)
