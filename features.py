@@ -7,8 +7,12 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from captioning.errors import CaptioningError, import_keras, run_script
+
+if TYPE_CHECKING:
+    from captioning.dataset import Dataset
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -30,6 +34,8 @@ def parse_arguments() -> argparse.Namespace:
         help="also keep the grid of each photo (200 KB), for the decoders that look at it")
     add("--views", type=int, default=1, metavar="N",
         help="with --grids: keep N views of each photo for training: itself, mirrored, two zoomed")
+    add("--max-pixels", type=int, default=200_000_000, metavar="N",
+        help="photos with more pixels are passed over before they are decoded")
     add("--download", action="store_true", help="fetch Flickr8k first (1.1 GB)")
     return parser.parse_args()
 
@@ -39,10 +45,12 @@ def main() -> int:
     arguments = parse_arguments()
     from captioning.dataset import read_dataset
     from captioning.encoders import check_encoder
+    from captioning.files import only_run
     from captioning.images import VIEWS
 
-    if arguments.batch_size < 1 or arguments.min_count < 1:
-        raise CaptioningError("--batch-size and --min-count must be at least 1")
+    for name in ("batch_size", "min_count", "max_pixels"):
+        if getattr(arguments, name) < 1:
+            raise CaptioningError(f"--{name.replace('_', '-')} must be at least 1")
     if not 1 <= arguments.views <= len(VIEWS):
         raise CaptioningError(f"--views {arguments.views} is not from 1 to {len(VIEWS)}")
     if arguments.views > 1 and not arguments.grids:
@@ -54,7 +62,13 @@ def main() -> int:
         download_flickr8k(arguments.images, arguments.text)
     dataset = read_dataset(arguments.images, arguments.text)
     print(dataset.report(), file=sys.stderr)
+    with only_run(arguments.output):
+        write_files(arguments, dataset)
+    return 0
 
+
+def write_files(arguments: argparse.Namespace, dataset: "Dataset") -> None:
+    """Encode the photos and write everything into the output's folder."""
     import_keras()
     from captioning.encoders import load_encoder
     from captioning.extraction import extract_features
@@ -67,7 +81,7 @@ def main() -> int:
     began = time.perf_counter()
     features = extract_features(
         encoder, arguments.images, dataset.photos, arguments.output, arguments.batch_size,
-        arguments.views * arguments.grids,
+        arguments.views * arguments.grids, arguments.max_pixels,
     )
     for name, reason in features.failed.items():
         print(f"passed over {name}: {reason}", file=sys.stderr)
@@ -79,7 +93,6 @@ def main() -> int:
     )
     if not features.vectors:
         raise CaptioningError(f"none of the photos in {arguments.images} could be read")
-    return 0
 
 
 if __name__ == "__main__":

@@ -95,6 +95,7 @@ def main() -> int:
     arguments = parse_arguments()
     check_arguments(arguments)
     from captioning.bundle import load_bundle, read_about
+    from captioning.files import only_run
     from captioning.prepare import read_prepared
 
     decoder = arguments.decoder or "merge"
@@ -107,7 +108,8 @@ def main() -> int:
     from captioning.pipeline import train_model
 
     initial = load_bundle(arguments.initial) if arguments.initial else None
-    progress = train_model(prepared, settings, arguments.output, arguments.resume, initial)
+    with only_run(arguments.output):
+        progress = train_model(prepared, settings, arguments.output, arguments.resume, initial)
     best = progress.history[progress.best_epoch - 1]
     measure = f"dev CIDEr {best['dev_CIDEr']:.1f}" if arguments.finetune else (
         f"dev loss {best['dev_loss']:.3f} a word"

@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from captioning.encoders import Encoder
 from captioning.images import MAX_PIXELS, UnreadableImageError, load_array, view
-from captioning.store import Features, FeatureWriter, stamp_of
+from captioning.store import Features, FeatureWriter, Stamp, stamp_of
 
 DECODING_THREADS = 2
 
@@ -24,7 +24,7 @@ def read_batches(
 ) -> Iterator[tuple[list[Path], np.ndarray]]:
     """Give (paths, images): uint8 images (up to batch_size, size, size, 3), decoded ahead.
 
-    A photo that can't be read, or has more than max_pixels, is left out and named in `failed`
+    A photo that can't be read, or has more than `max_pixels`, is left out and named in `failed`
     with the reason. At most two batches wait in memory, however many photos there are.
     """
 
@@ -60,6 +60,7 @@ def extract_features(
     output: Path,
     batch_size: int = 32,
     views: int = 0,
+    max_pixels: int = MAX_PIXELS,
 ) -> Features:
     """Encode the photos `names` of the folder `images` into `output`, going on where it stopped.
 
@@ -68,23 +69,39 @@ def extract_features(
     the encoder gives vectors that aren't finite.
     """
     writer = FeatureWriter(output, encoder.signature(), views)
-    stamps = {name: stamp_of(images / name) for name in names}
-    left = [name for name in names if not writer.is_done(name, stamps[name])]
+    left = [name for name in names if not writer.is_done(name, images / name)]
     name_of = {images / name: name for name in left}
+    stamps: dict[str, Stamp] = {}
     failed: dict[Path, str] = {}
+
+    def stamped() -> Iterator[Path]:
+        for path, name in name_of.items():
+            stamps[name] = stamp_of(path)  # before it is decoded: what changes later is seen
+            yield path
+
     try:
         with tqdm(total=len(names), initial=len(names) - len(left), unit=" photos",
                   desc=encoder.settings.name, smoothing=0.1) as bar:
             size = encoder.settings.size
-            for paths, pixels in read_batches(name_of, size, batch_size, failed):
+            for paths, pixels in read_batches(stamped(), size, batch_size, failed, max_pixels):
                 batch = [name_of[path] for path in paths]
                 vectors, grids = encode_views(encoder, pixels, views)
-                writer.add(batch, [stamps[name] for name in batch], vectors, grids)
+                writer.add(batch, [stamps[name] for name in batch], vectors, grids,
+                           _told(failed, name_of, stamps, writer))
                 bar.update(len(batch))
     finally:
         writer.close()
-    writer.failed = {name_of[path]: reason for path, reason in failed.items()}
+    writer.failed |= {name_of[path]: reason for path, reason in failed.items()}
     return writer.finish(names)
+
+
+def _told(
+    failed: dict[Path, str], name_of: dict[Path, str], stamps: dict[str, Stamp],
+    writer: FeatureWriter,
+) -> dict[str, tuple[Stamp, str]]:
+    """The stamps and reasons of the failed photos that the writer doesn't know of."""
+    names = {name_of[path]: reason for path, reason in failed.items()}
+    return {n: (stamps[n], reason) for n, reason in names.items() if n not in writer.failed}
 
 
 def encode_views(

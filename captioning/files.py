@@ -2,12 +2,18 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 from captioning.errors import CaptioningError
+
+LARGEST_TEXT = 1 << 30
+"""Text files of more bytes are refused before they are read."""
 
 
 @contextmanager
@@ -22,6 +28,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     beside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
     try:
         yield beside
+        _to_disk(beside)  # before the name: a machine that loses power keeps the one or the other
         beside.replace(path)
     except OSError as error:
         raise CaptioningError(
@@ -37,14 +44,61 @@ def write_text(path: Path, text: str) -> None:
         beside.write_text(text, encoding="utf-8", newline="\n")
 
 
+def _to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def only_run(folder: Path) -> Iterator[None]:
+    """Make `folder` and hold it against other runs, which would write the same files.
+
+    The system lets go of it when the process ends, however it ends. What a killed run left half
+    written in the folder is removed. Raises `CaptioningError` when another run has the folder.
+    """
+    folder = Path(folder)
+    made = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock", timeout=0)
+        lock.acquire()
+    except Timeout:
+        raise CaptioningError(
+            f"another run is writing to {folder}; wait for it, or name another folder"
+        ) from None
+    except OSError as error:
+        raise CaptioningError(f"cannot write to {folder}: {error.strerror or error}") from None
+    try:
+        for left in folder.iterdir():
+            if re.fullmatch(r"\..+\.\d+(\.\w+)?", left.name) and left.is_file():
+                left.unlink(missing_ok=True)
+        yield
+    finally:
+        with suppress(OSError):  # Windows removes no open file; then it stays, and does no harm
+            (folder / ".lock").unlink()
+            if made and not any(folder.iterdir()):
+                folder.rmdir()
+        lock.release()
+
+
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON, whole or not at all."""
-    write_text(path, json.dumps(value, indent=1, ensure_ascii=False) + "\n")
+    text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
+    # File names needn't be UTF-8; what can't be written as text is written as JSON's \uXXXX.
+    write_text(path, text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
-def read_text(path: Path, what: str) -> str:
-    """Give the text of a UTF-8 file; `what` names its role in the error when it can't be read."""
+def read_text(path: Path, what: str, largest: int = LARGEST_TEXT) -> str:
+    """Give the text of a UTF-8 file; `what` names its role in the error when it can't be read.
+
+    A file of more than `largest` bytes is refused before it is read.
+    """
     try:
+        if Path(path).stat().st_size > largest:
+            raise CaptioningError(f"{what} {path} has more than {largest:,} bytes")
         raw = Path(path).read_bytes()
     except FileNotFoundError:
         raise CaptioningError(f"{what} {path} is missing") from None
@@ -59,10 +113,10 @@ def read_text(path: Path, what: str) -> str:
         ) from None
 
 
-def read_json(path: Path, what: str) -> Any:
+def read_json(path: Path, what: str, largest: int = LARGEST_TEXT) -> Any:
     """Give the content of a JSON file; raises `CaptioningError` with file and line."""
     try:
-        return json.loads(read_text(path, what))
-    except (json.JSONDecodeError, RecursionError) as error:
+        return json.loads(read_text(path, what, largest))
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError
         line = getattr(error, "lineno", "?")
         raise CaptioningError(f"{path}, line {line}: {what} is not valid JSON ({error})") from None

@@ -24,7 +24,15 @@ from captioning.decoding import greedy, sample
 from captioning.prepare import Prepared
 from captioning.settings import FinetuningSettings
 from captioning.text import END, MARKERS
-from captioning.training import Checkpoint, Progress, WordLoss, describe_data, start_dropout
+from captioning.training import (
+    Checkpoint,
+    NotANumberError,
+    Progress,
+    WordLoss,
+    describe_data,
+    run_epochs,
+    start_dropout,
+)
 
 
 class Rewards:
@@ -54,7 +62,8 @@ def finetune(
 ) -> tuple[keras.Model, Progress]:
     """Fine-tune a trained model and give it with the weights of its best epoch by dev's CIDEr.
 
-    Raises `CaptioningError` when there is nothing to resume, or other settings or data.
+    Ends as `training.train` when the loss is no number any more. Raises `CaptioningError` when
+    there is nothing to resume, or other settings or data.
     """
     keras.utils.set_random_seed(settings.seed)
     checkpoint = Checkpoint(folder / "checkpoint")
@@ -67,12 +76,10 @@ def finetune(
         compile_for_finetuning(model, settings)
     photos = {split: Photos(prepared, split, settings.decoder) for split in ("train", "dev")}
     steps = steps_of(model)
-    while not progress.finished():
-        _finetune_epoch(model, steps, photos, progress, settings)
-        checkpoint.write(model, progress)
-        if after_epoch:
-            after_epoch(progress)
-    return checkpoint.best_model(progress), progress
+    return run_epochs(
+        lambda: _finetune_epoch(model, steps, photos, progress, settings),
+        model, progress, checkpoint, after_epoch,
+    )
 
 
 def without_dropout(model: keras.Model) -> keras.Model:
@@ -160,7 +167,12 @@ def _finetune_epoch(
             ])  # (photos, samples)
             rewards.append(reward.mean())
             batches = train.batches(rows, captions, advantages(reward), settings.batch_size)
-            model.fit(batches, epochs=1, verbose=0, shuffle=False)
+            logs = model.fit(batches, epochs=1, verbose=0, shuffle=False)
+            if not np.isfinite(logs.history["loss"][-1]):
+                raise NotANumberError(
+                    f"the loss is not a number any more after {start:,} photos of epoch "
+                    f"{progress.epoch + 1}; lower --learning-rate"
+                )
             bar.update(len(chosen))
             bar.set_postfix_str(f"reward {100 * np.mean(rewards):.1f}")
         score = greedy_cider(steps, photos["dev"], settings.longest)

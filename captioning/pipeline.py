@@ -1,6 +1,5 @@
 """A training from its settings to a model's folder with its history and its pictures."""
 
-import shutil
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +12,7 @@ from captioning.finetuning import finetune
 from captioning.pictures import draw_curves, draw_model, save_figure
 from captioning.prepare import Prepared
 from captioning.settings import FinetuningSettings, TrainingSettings
-from captioning.training import Progress, describe_data, train
+from captioning.training import Checkpoint, Progress, describe_data, train
 
 SECONDS_BETWEEN_PICTURES = 30
 """Curves are drawn anew while training, but not after each epoch of a second or two."""
@@ -29,11 +28,11 @@ def train_model(
     """Train or fine-tune into the folder `output`: the model, its history and its pictures.
 
     A new model, or the `initial` one further; fine-tuning needs one. Raises `CaptioningError` as
-    `train` does; what is in the folder then stays as it was.
+    `train` does, and when the loss was no number any more, with the best epoch saved.
     """
     output = Path(output)
     if not resume:
-        shutil.rmtree(output / "checkpoint", ignore_errors=True)
+        Checkpoint(output / "checkpoint").remove()
     before = initial.about["training"] if initial else None
     start = None if initial is None else _fitting(initial, prepared, settings.decoder)
     drawn = time.monotonic()
@@ -60,11 +59,13 @@ def train_model(
         "seconds": round(sum(row["seconds"] for row in progress.history)),
         "before": before,
     }
+    write_text(output / TRAINED_ON, "".join(f"{n}\n" for n in prepared.splits["train"]))
     save_bundle(
         output, model, prepared.tokenizer, prepared.features.made_by, prepared.longest, training
     )
-    write_text(output / TRAINED_ON, "".join(f"{n}\n" for n in prepared.splits["train"]))
-    shutil.rmtree(output / "checkpoint", ignore_errors=True)
+    Checkpoint(output / "checkpoint").remove()
+    if progress.fault:
+        raise CaptioningError(f"{progress.fault} in {output}")
     return progress
 
 

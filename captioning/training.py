@@ -4,6 +4,7 @@ One call of `fit` an epoch; what a run must remember between epochs is in `Progr
 checkpoint beside it, so that an interrupted run ends with the weights of an undisturbed one.
 """
 
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -26,9 +27,13 @@ PHOTOS_TO_STANDARDISE = 1000
 """Of so many photos' grids the mean and the variance are taken: 100,000 regions."""
 
 
+class NotANumberError(CaptioningError):
+    """The loss, or what the model says, is no number any more."""
+
+
 @dataclass
 class Progress:
-    """Where a training stands after its last whole epoch."""
+    """Where a training stands after its last whole epoch; `fault` is why it ended too early."""
 
     settings: dict[str, Any]
     data: dict[str, Any]
@@ -38,6 +43,7 @@ class Progress:
     best_epoch: int = 0
     waited: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
+    fault: str = ""
 
     def finished(self) -> bool:
         """Whether the run has reached its last epoch or stopped early."""
@@ -127,8 +133,9 @@ def train(
 ) -> tuple[keras.Model, Progress]:
     """Train a model, a new one or `initial`, and give it with the weights of its best epoch on dev.
 
-    The checkpoint lives in `folder / "checkpoint"`. Raises `CaptioningError` when the loss is
-    no number any more, or when there is nothing to resume, or other settings or data.
+    The checkpoint lives in `folder / "checkpoint"`. When the loss is no number any more, the
+    training ends with the best epoch before, and `Progress.fault` says where it broke; raises
+    `CaptioningError` when there is none, or nothing to resume, or other settings or data.
     """
     keras.utils.set_random_seed(settings.seed)
     checkpoint = Checkpoint(folder / "checkpoint")
@@ -140,8 +147,31 @@ def train(
         progress = Progress(asdict(settings), about_data, learning_rate=settings.learning_rate)
         model = new_model(prepared, settings) if initial is None else initial
         compile_for_training(model, settings, len(batches["train"]))
+    return run_epochs(
+        lambda: _train_epoch(model, batches, progress, settings),
+        model, progress, checkpoint, after_epoch,
+    )
+
+
+def run_epochs(
+    epoch: Callable[[], None],
+    model: keras.Model,
+    progress: Progress,
+    checkpoint: "Checkpoint",
+    after_epoch: Callable[[Progress], None] | None,
+) -> tuple[keras.Model, Progress]:
+    """Do `epoch` until the progress is finished, keep each, give the best model.
+
+    Raises `NotANumberError` when that happens before there is a good epoch.
+    """
     while not progress.finished():
-        _train_epoch(model, batches, progress, settings)
+        try:
+            epoch()
+        except NotANumberError as error:
+            if not progress.best_epoch:
+                raise
+            progress.fault = f"{error}. The model of epoch {progress.best_epoch} is kept"
+            break
         checkpoint.write(model, progress)
         if after_epoch:
             after_epoch(progress)
@@ -204,14 +234,19 @@ def _train_epoch(
             shuffle=False,  # the batches have drawn their order; Keras would draw another
         )
         train_loss = float(logs.history["loss"][-1])
+        if bar.broken_at is not None:
+            raise NotANumberError(
+                f"the loss is not a number any more at batch {bar.broken_at + 1:,} of epoch "
+                f"{progress.epoch + 1}; lower --learning-rate"
+            )
         dev_loss = loss_per_word(model, batches["dev"])
         bar.end(train_loss, dev_loss)
-    progress.epoch += 1
     if not (np.isfinite(train_loss) and np.isfinite(dev_loss)):
-        raise CaptioningError(
-            f"the loss of epoch {progress.epoch} is not a number any more (train {train_loss}, "
-            f"dev {dev_loss}); lower --learning-rate. The best epoch so far is kept"
+        raise NotANumberError(
+            f"the loss of epoch {progress.epoch + 1} is not a number any more (train {train_loss}, "
+            f"dev {dev_loss}); lower --learning-rate"
         )
+    progress.epoch += 1
     row = {
         "epoch": progress.epoch,
         "loss": train_loss,
@@ -267,8 +302,8 @@ class Checkpoint:
         """
         if not self.exists():
             raise CaptioningError(f"nothing to resume in {self._folder}; leave out --resume")
-        progress = Progress(**read_json(self._folder / "progress.json", "the checkpoint"))
         wanted = asdict(settings)
+        progress = self._read_progress(set(wanted), set(data))
         if wanted.get("schedule") != "cosine":  # whose learning rates hang on the last epoch
             progress.settings["epochs"] = wanted["epochs"]
         for what, before, now in (
@@ -280,6 +315,32 @@ class Checkpoint:
                     f"{what} is {now} but the run in {self._folder} was begun with {before}"
                 )
         return progress, _load(self._file(progress.epoch))
+
+    def _read_progress(self, settings: set[str], data: set[str]) -> Progress:
+        file = self._folder / "progress.json"
+        told = read_json(file, "the checkpoint")
+        kinds = {
+            "settings": dict, "data": dict, "epoch": int, "learning_rate": float, "best": float,
+            "best_epoch": int, "waited": int, "history": list, "fault": str,
+        }
+        if not (
+            isinstance(told, dict)
+            and told.keys() == kinds.keys()
+            and all(type(told[key]) is kind for key, kind in kinds.items())
+            and told["settings"].keys() == settings
+            and told["data"].keys() == data
+            and 1 <= told["best_epoch"] <= told["epoch"] == len(told["history"])
+        ):
+            raise CaptioningError(
+                f"{file} tells of no training that this command could go on with; leave out "
+                "--resume and add --overwrite to begin anew"
+            )
+        return Progress(**told)
+
+    def remove(self) -> None:
+        """Drop the checkpoint, `progress.json` first: without it the rest counts for nothing."""
+        (self._folder / "progress.json").unlink(missing_ok=True)
+        shutil.rmtree(self._folder, ignore_errors=True)
 
     def best_model(self, progress: Progress) -> keras.Model:
         """The model of the best epoch on dev."""
@@ -298,10 +359,14 @@ class _Bar:
 
     def __init__(self, batches: int, epoch: int, epochs: int) -> None:
         self._bar = tqdm(total=batches, desc=f"epoch {epoch}/{epochs}", unit=" batches")
+        self.broken_at: int | None = None
         self.callback = keras.callbacks.LambdaCallback(on_train_batch_end=self._advance)
 
     def _advance(self, batch: int, logs: dict[str, float]) -> None:
         self._bar.update()
+        if self.broken_at is None and not np.isfinite(logs["loss"]):
+            self.broken_at = batch
+            self.callback.model.stop_training = True
         if batch % 10 == 0:
             self._bar.set_postfix_str(f"loss {logs['loss']:.3f}")
 

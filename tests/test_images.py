@@ -1,20 +1,19 @@
 """Photos of all kinds come out upright, RGB, the same."""
 
+import os
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from captioning.extraction import read_batches
 from captioning.images import UnreadableImageError, load_array, open_image
+from tests.odd_images import OPENS, SAME, UNDO, WHITE, picture, write_collection
 
-
-def picture() -> Image.Image:
-    """Left half red, right half blue, the top rows green: which way up it is can be seen."""
-    pixels = np.zeros((40, 60, 3), np.uint8)
-    pixels[:, :30, 0] = pixels[:, 30:, 2] = 200
-    pixels[:10] = (0, 200, 0)
-    return Image.fromarray(pixels)
+# pytest shows every warning anew, those of Pillow that captioning.images silences as well.
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")
 
 
 def assert_same(path: Path, tolerance: int = 12) -> None:
@@ -38,13 +37,7 @@ def test_modes(tmp_path: Path, mode: str) -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_rotation_is_undone(tmp_path: Path, orientation: int) -> None:
-    undo = {
-        2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
-        4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
-        6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE,
-        8: Image.Transpose.ROTATE_270,
-    }
-    turned = picture().transpose(undo[orientation]) if orientation > 1 else picture()
+    turned = picture().transpose(UNDO[orientation]) if orientation > 1 else picture()
     exif = Image.Exif()
     exif[0x0112] = orientation
     turned.save(tmp_path / "x.png", exif=exif)
@@ -90,3 +83,59 @@ def test_what_is_no_image_has_a_reason(tmp_path: Path) -> None:
             open_image(tmp_path / name)
     with pytest.raises(UnreadableImageError, match="limit of 100"):
         open_image(tmp_path / "large.png", max_pixels=100)
+
+
+def test_every_file_of_the_collection_is_opened_or_has_its_reason(tmp_path: Path) -> None:
+    expected = write_collection(tmp_path)
+    assert len(expected) >= 100
+    assert sorted(file.name for file in tmp_path.iterdir()) == sorted(expected)
+    wrong = {}
+    for name, wanted in expected.items():
+        try:
+            image = open_image(tmp_path / name)
+        except UnreadableImageError as error:
+            if not re.search(wanted, str(error)):
+                wrong[name] = (wanted, str(error))
+            continue
+        pixels = np.asarray(image, int)
+        assert pixels.ndim == 3
+        assert pixels.shape[2] == 3
+        if wanted == SAME:
+            assert pixels.shape == (40, 60, 3), name
+            far = np.abs(pixels - np.asarray(picture(), int))[2:-2, 2:-2].mean()
+            good = far < 12
+        else:
+            good = wanted == OPENS or (wanted == WHITE and pixels.min() >= 254)
+        if not good:
+            wrong[name] = (wanted, "opened as something else")
+    assert wrong == {}
+
+
+def test_extraction_and_captioning_see_the_same_bytes(tmp_path: Path) -> None:
+    """Whatever the batch and the thread, a photo's pixels are those of `load_array`."""
+    expected = write_collection(tmp_path)
+    paths = [tmp_path / name for name in expected]
+    failed: dict[Path, str] = {}
+    seen = {}
+    for batch, pixels in read_batches(paths, 32, 7, failed):
+        seen |= dict(zip(batch, pixels, strict=True))
+    assert seen.keys() | failed.keys() == set(paths)
+    assert not seen.keys() & failed.keys()
+    for path, pixels in seen.items():
+        np.testing.assert_array_equal(pixels, load_array(path, 32))
+
+
+def test_the_limit_on_pixels_is_exact_and_goes_down_to_the_reader(tmp_path: Path) -> None:
+    Image.new("RGB", (11, 9)).save(tmp_path / "x.png")
+    assert open_image(tmp_path / "x.png", max_pixels=99).size == (11, 9)
+    failed: dict[Path, str] = {}
+    assert list(read_batches([tmp_path / "x.png"], 8, 1, failed, max_pixels=98)) == []
+    assert "limit of 98" in failed[tmp_path / "x.png"]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read all")
+def test_a_photo_that_may_not_be_read_is_reported(tmp_path: Path) -> None:
+    picture().save(tmp_path / "x.png")
+    (tmp_path / "x.png").chmod(0)
+    with pytest.raises(UnreadableImageError, match="denied"):
+        open_image(tmp_path / "x.png")
