@@ -7,6 +7,7 @@ own would believe any size and change its own types.
 """
 
 import math
+import mmap
 import pickle
 import pickletools
 import re
@@ -163,8 +164,10 @@ def read_pickle(path: Path, what: str) -> Any:
             size = path.stat().st_size
             if size > LARGEST:
                 raise pickle.UnpicklingError(f"it has more than {LARGEST:,} bytes")
-            _go_through(file, size)
-            file.seek(0)
+            if size:
+                # Of a map no more is read than there is; a file would take the memory first.
+                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+                    _go_through(mapped, size)
             return _plain(_ArrayUnpickler(file).load(), {})
     except FileNotFoundError:
         raise CaptioningError(
