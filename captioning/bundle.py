@@ -10,7 +10,9 @@
 import csv
 import io
 import platform
+import unicodedata
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,12 +21,43 @@ from typing import Any
 from captioning.encoders import ENCODERS
 from captioning.errors import CaptioningError
 from captioning.files import read_json, write_json, write_text, written_whole
+from captioning.model_file import LARGEST_JSON, check_model_file
 from captioning.text import CLEANING, Tokenizer
 
 FORMAT = 1
 ABOUT = "captioner.json"
 MODEL = "model.keras"
 TRAINED_ON = "trained_on.txt"
+
+
+def _is_number(value: Any, low: float, high: float, kind: type = int | float) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool) and low <= value <= high
+
+
+def _is_word(value: Any) -> bool:
+    """Whether it's a word that may be shown: no space, nothing that steers a terminal."""
+    return isinstance(value, str) and value != "" and not any(
+        c.isspace() or unicodedata.category(c) in ("Cc", "Cs") for c in value
+    )
+
+
+_PARTS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "format": (lambda v: _is_number(v, 0, 1000, int), "whole number"),
+    "encoder": (lambda v: isinstance(v, dict) and isinstance(v.get("weights"), str), "encoder"),
+    "max_length": (lambda v: _is_number(v, 1, 10_000, int), "whole number from 1 to 10,000"),
+    "decoding": (
+        lambda v: isinstance(v, dict)
+        and _is_number(v.get("beam"), 1, 1000, int)
+        and _is_number(v.get("length_power"), -100, 100),
+        "pair of beam and length_power",
+    ),
+    "cleaning": (lambda v: isinstance(v, dict), "set of rules"),
+    "words": (lambda v: isinstance(v, list) and v and all(map(_is_word, v)), "list of words"),
+    "trained_at": (lambda v: isinstance(v, str), "text"),
+    "decoder": (lambda v: isinstance(v, str), "text"),
+    "training": (lambda v: isinstance(v, dict), "JSON object"),
+}
+"""What `captioner.json` must hold: a check of each part, and what it is."""
 
 
 @dataclass(frozen=True)
@@ -118,14 +151,12 @@ def read_about(folder: Path) -> dict[str, Any]:
     for part in (ABOUT, MODEL):
         if not (folder / part).is_file():
             raise CaptioningError(f"the model's folder {folder} lacks {part}; train it again")
-    about = read_json(folder / ABOUT, "the model's description")
-    kinds = {
-        "format": int, "encoder": dict, "max_length": int, "decoding": dict, "cleaning": dict,
-        "words": list, "trained_at": str,
-    }
-    for key, kind in kinds.items():
-        if not isinstance(about, dict) or not isinstance(about.get(key), kind):
-            raise CaptioningError(f"{folder / ABOUT}: {key!r} is missing or no {kind.__name__}")
+    about = read_json(folder / ABOUT, "the model's description", LARGEST_JSON)
+    if not isinstance(about, dict):
+        raise CaptioningError(f"{folder / ABOUT}: it is no JSON object")
+    for key, (is_right, what) in _PARTS.items():
+        if not is_right(about.get(key)):
+            raise CaptioningError(f"{folder / ABOUT}: {key!r} is missing or no {what}")
     if about["format"] != FORMAT:
         raise CaptioningError(f"{folder / ABOUT}: format {about['format']} is not {FORMAT}")
     if about["cleaning"] != CLEANING:
@@ -139,7 +170,7 @@ def read_about(folder: Path) -> dict[str, Any]:
 
 def _check_encoder(folder: Path, signature: dict[str, Any]) -> None:
     name = signature.get("name")
-    if name not in ENCODERS:
+    if not isinstance(name, str) or name not in ENCODERS:
         raise CaptioningError(
             f"{folder / ABOUT}: trained with the encoder {name!r}; there are {', '.join(ENCODERS)}"
         )
@@ -155,16 +186,19 @@ def load_bundle(folder: Path) -> Bundle:
     """Load a model's folder. Raises `CaptioningError` when its parts are missing or don't fit."""
     import keras
 
-    import captioning.decoders  # noqa: F401  (their layers' names are in the file)
+    import captioning.decoders  # their layers' names are in the file
 
     folder = Path(folder)
     about = read_about(folder)
-    tokenizer = Tokenizer(tuple(map(str, about["words"])))
+    tokenizer = Tokenizer(tuple(about["words"]))
+    check_model_file(folder / MODEL)
     try:
         model = keras.models.load_model(folder / MODEL, compile=False, safe_mode=True)
     except Exception as error:  # zip, JSON, h5 and Keras errors alike
         reason = str(error).strip().split("\n")[0][:200]
         raise CaptioningError(f"cannot read {folder / MODEL}: {reason}") from None
+    if model.name not in captioning.decoders.STEPS or len(model.inputs) != 2:
+        raise CaptioningError(f"{folder / MODEL} is no decoder: its name is {model.name[:50]!r}")
     words, vector_size = model.outputs[0].shape[-1], model.inputs[0].shape[-1]
     if words != tokenizer.size:
         raise CaptioningError(

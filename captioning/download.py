@@ -3,9 +3,12 @@
 import shutil
 import tempfile
 import urllib.error
+import urllib.parse
 import urllib.request
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from tqdm import tqdm
 
@@ -14,7 +17,25 @@ from captioning.errors import CaptioningError
 SOURCE = "https://github.com/jbrownlee/Datasets/releases/download/Flickr8k"
 PHOTOS_ZIP, TEXT_ZIP = "Flickr8k_Dataset.zip", "Flickr8k_text.zip"
 PHOTOS, CAPTIONS = 8_091, 40_460
+LARGEST = 4 << 30
+"""Bytes of an archive, and of what it is unpacked to; the photos have 1.1 billion."""
 _CHUNK = 1 << 20
+
+
+class _OnlyHttps(urllib.request.HTTPRedirectHandler):
+    """Refuses to be sent on to an address that isn't https."""
+
+    def redirect_request(self, request: Any, *others: Any) -> Any:
+        """The request for the new address, the last of the arguments."""
+        _check_address(others[-1])
+        return super().redirect_request(request, *others)
+
+
+def _check_address(url: str) -> None:
+    parts = urllib.parse.urlsplit(url)
+    own_machine = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost")
+    if not (parts.scheme == "https" and parts.hostname or own_machine):
+        raise CaptioningError(f"the address {url!r} is not https: what comes could be anyone's")
 
 
 def download_flickr8k(
@@ -28,12 +49,14 @@ def download_flickr8k(
 
     Shows progress bars. The numbers of photos and captions must be those given. Nothing half
     done is left behind: archives are unpacked beside the folders, then moved. Raises
-    `CaptioningError` when the download fails or the archives hold something else.
+    `CaptioningError` when the download fails, an address isn't https, a file in an archive would
+    leave the folder, or the archives hold something else.
     """
     images, text = Path(images), Path(text)
     have_text = (text / "Flickr8k.token.txt").is_file()
     if have_text and images.is_dir() and sum(1 for _ in images.glob("*.jpg")) >= photos:
         return
+    _check_address(source)
     images.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=images.parent, prefix=".download-") as work:
         beside = Path(work)
@@ -47,9 +70,10 @@ def download_flickr8k(
 
 
 def _fetch(url: str, path: Path) -> None:
+    opener = urllib.request.build_opener(_OnlyHttps)
     try:
         with (
-            urllib.request.urlopen(url, timeout=60) as answer,
+            opener.open(url, timeout=60) as answer,
             path.open("wb") as file,
             tqdm(total=int(answer.headers.get("Content-Length") or 0) or None, unit="B",
                  unit_scale=True, unit_divisor=1024, desc=path.name) as bar,
@@ -57,6 +81,8 @@ def _fetch(url: str, path: Path) -> None:
             while chunk := answer.read(_CHUNK):
                 file.write(chunk)
                 bar.update(len(chunk))
+                if bar.n > LARGEST:
+                    raise OSError(f"more than {LARGEST:,} bytes came")
             if bar.total and bar.n != bar.total:
                 raise OSError(f"only {bar.n:,} of {bar.total:,} bytes came")
     except (OSError, urllib.error.URLError, ValueError) as error:
@@ -71,16 +97,22 @@ def _unpack(archive: Path, into: Path, endings: set[str]) -> None:
     into.mkdir()
     try:
         with zipfile.ZipFile(archive) as opened:
-            for member in tqdm(opened.infolist(), unit=" files", desc=f"unpacking {archive.name}"):
-                # Only the last part of a name is used, so no member can leave the folder.
+            members = opened.infolist()
+            if sum(member.file_size for member in members) > LARGEST:
+                raise zipfile.BadZipFile(f"unpacked it would have more than {LARGEST:,} bytes")
+            for member in tqdm(members, unit=" files", desc=f"unpacking {archive.name}"):
                 name = PurePosixPath(member.filename.replace("\\", "/"))
+                if name.is_absolute() or ".." in name.parts or ":" in name.parts[0]:
+                    raise zipfile.BadZipFile(f"{member.filename!r} would leave the folder")
                 if name.suffix.lower() not in endings or name.parts[0] == "__MACOSX":
                     continue
                 if name.name.startswith("."):
                     continue
                 with opened.open(member) as source, (into / name.name).open("wb") as target:
                     shutil.copyfileobj(source, target)
-    except (zipfile.BadZipFile, OSError, RuntimeError) as error:
+    except OSError as error:
+        raise CaptioningError(f"cannot unpack {archive.name}: {error.strerror or error}") from None
+    except (zipfile.BadZipFile, RuntimeError, EOFError, zlib.error, IndexError) as error:
         raise CaptioningError(f"the archive {archive.name} is damaged ({error})") from None
 
 

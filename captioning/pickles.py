@@ -1,6 +1,18 @@
-"""Pickles read with a restricted unpickler: arrays and built-in containers, nothing else runs."""
+"""Pickles read with a restricted unpickler: arrays and built-in containers, nothing else runs.
 
+Before anything is built, the whole file is gone through: only instructions that plain data is
+made of, no size that the file doesn't hold. While it is built, the names of the few things that
+arrays are made of stand for functions of this module, which check what they are given: numpy's
+own would believe any size and change its own types.
+"""
+
+import math
+import mmap
 import pickle
+import pickletools
+import re
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +20,82 @@ import numpy as np
 
 from captioning.errors import CaptioningError
 from captioning.files import written_whole
+
+LARGEST = 16 << 30
+"""Pickles of more bytes are refused before they are read."""
+
+_INSTRUCTIONS = set(re.findall(r"\w+", """
+    PROTO FRAME STOP MARK POP POP_MARK NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG LONG1
+    LONG4 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING UNICODE BINUNICODE SHORT_BINUNICODE
+    BINUNICODE8 BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8 EMPTY_LIST APPEND APPENDS LIST
+    EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_DICT DICT SETITEM SETITEMS EMPTY_SET ADDITEMS
+    FROZENSET GET BINGET LONG_BINGET PUT BINPUT LONG_BINPUT MEMOIZE GLOBAL STACK_GLOBAL REDUCE BUILD
+"""))
+_PUTS = {"PUT", "BINPUT", "LONG_BINPUT"}
+_TYPES = re.compile(r"([<>|=]?)([biufcSU?])(\d{0,4})")
+_ARRAY = "ndarray"  # a word in place of the class: of a word nothing can be called or changed
+
+
+class _Type:
+    """The type of an array's values, as text until it has been checked."""
+
+    __slots__ = ("_order", "_text")
+
+    def __init__(self, text: Any, *_: Any) -> None:
+        if not isinstance(text, str) or not _TYPES.fullmatch(text):
+            raise pickle.UnpicklingError("it holds an array of something else than numbers or text")
+        self._text, self._order = text, ""
+
+    def __setstate__(self, state: Any) -> None:
+        order = state[1]
+        if order not in ("<", ">", "|", "="):
+            raise pickle.UnpicklingError("it holds an array of an unknown byte order")
+        self._order = order if order != "|" else ""
+
+    def made(self) -> np.dtype:
+        return np.dtype(self._order + self._text.lstrip("<>|="))
+
+
+class _Array(np.ndarray):
+    """An array while it is unpickled; `_plain` makes a common one of it."""
+
+    def __setstate__(self, state: Any) -> None:
+        _, shape, kind, is_fortran, content = state
+        found = _array_of(content, kind, shape, "F" if is_fortran else "C")
+        super().__setstate__((1, found.shape, found.dtype, bool(is_fortran), bytes(content)))
+
+    def __array_finalize__(self, parent: Any) -> None:
+        """Nothing to take over."""
+
+
+def _array_of(content: Any, kind: Any, shape: Any, order: Any) -> np.ndarray:
+    if (
+        not isinstance(kind, _Type)
+        or not isinstance(content, bytes | bytearray)
+        or not isinstance(shape, tuple)
+        or not all(type(side) is int and side >= 0 for side in shape)
+        or order not in ("C", "F")
+    ):
+        raise pickle.UnpicklingError("it holds an array that isn't one")
+    dtype = kind.made()
+    if math.prod(shape) * dtype.itemsize != len(content) or dtype.itemsize == 0:
+        raise pickle.UnpicklingError(f"it holds an array of {shape} in {len(content):,} bytes")
+    return np.frombuffer(bytes(content), dtype).reshape(shape, order=order)
+
+
+def _reconstruct(kind: Any, shape: Any, code: Any) -> _Array:
+    """An empty array; what it is to hold comes with its state, whatever was said here."""
+    if kind != _ARRAY:
+        raise pickle.UnpicklingError("it builds an array of a class that isn't numpy's")
+    return np.zeros(0, np.uint8).view(_Array)
+
+
+def _scalar(kind: Any, content: Any) -> np.generic:
+    return _array_of(content, kind, (1,), "C")[0]
+
+
+def _from_buffer(content: Any, kind: Any, shape: Any, order: Any) -> np.ndarray:
+    return np.array(_array_of(content, kind, shape, order))
 
 
 def _latin1(text: str, encoding: str) -> bytes:
@@ -17,14 +105,41 @@ def _latin1(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
-_MULTIARRAY = ("numpy.core.multiarray", "numpy._core.multiarray")
-_ALLOWED = {
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-    ("_codecs", "encode"): _latin1,
-    **{(module, "_reconstruct"): np.zeros(0).__reduce__()[0] for module in _MULTIARRAY},
-    **{(module, "scalar"): np.float32(0).__reduce__()[0] for module in _MULTIARRAY},
+def _container(kind: type, items: Any = ()) -> Any:
+    if not isinstance(items, list | tuple):  # bytes(10**12) would be that many
+        raise pickle.UnpicklingError(f"it makes {kind.__name__} of something else than a list")
+    return kind(items)
+
+
+class _Maker:
+    """A function that a pickle may call, but not change."""
+
+    __slots__ = ("_make",)
+
+    def __init__(self, make: Callable) -> None:
+        object.__setattr__(self, "_make", make)
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._make(*arguments)
+
+    def __setattr__(self, *_: Any) -> None:
+        raise pickle.UnpicklingError("it wants to change the program that reads it")
+
+    __setstate__ = __setattr__
+
+
+_ALLOWED: dict[tuple[str, str], Any] = {
+    ("numpy", "ndarray"): _ARRAY,
+    ("numpy", "dtype"): _Maker(_Type),
+    ("_codecs", "encode"): _Maker(_latin1),
 }
+for _built_in in ("builtins", "__builtin__"):  # as protocols before 4 name sets and empty bytes
+    for _kind in (set, frozenset, bytes):
+        _ALLOWED[_built_in, _kind.__name__] = _Maker(partial(_container, _kind))
+for _numpy in ("numpy.core", "numpy._core"):
+    _ALLOWED[f"{_numpy}.multiarray", "_reconstruct"] = _Maker(_reconstruct)
+    _ALLOWED[f"{_numpy}.multiarray", "scalar"] = _Maker(_scalar)
+    _ALLOWED[f"{_numpy}.numeric", "_frombuffer"] = _Maker(_from_buffer)
 
 
 class _ArrayUnpickler(pickle.Unpickler):
@@ -43,9 +158,17 @@ def read_pickle(path: Path, what: str) -> Any:
 
     Raises `CaptioningError` when the file is missing, damaged, or holds anything else.
     """
+    path = Path(path)
     try:
-        with Path(path).open("rb") as file:
-            return _ArrayUnpickler(file).load()
+        with path.open("rb") as file:
+            size = path.stat().st_size
+            if size > LARGEST:
+                raise pickle.UnpicklingError(f"it has more than {LARGEST:,} bytes")
+            if size:
+                # Of a map no more is read than there is; a file would take the memory first.
+                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+                    _go_through(mapped, size)
+            return _plain(_ArrayUnpickler(file).load(), {})
     except FileNotFoundError:
         raise CaptioningError(
             f"{what} {path} is missing; features.py writes it"
@@ -54,6 +177,42 @@ def read_pickle(path: Path, what: str) -> Any:
         raise CaptioningError(
             f"cannot read {what} {path}: {error}; make it again with features.py"
         ) from None
+
+
+def _go_through(file: Any, size: int) -> None:
+    """Look at every instruction of the pickle without obeying; sizes beyond the file raise."""
+    for instruction, argument, _ in pickletools.genops(file):
+        name = instruction.name
+        if name not in _INSTRUCTIONS:
+            raise pickle.UnpicklingError(f"it wants to run {name}, which plain data never does")
+        if name in _PUTS and int(argument) > size:
+            raise pickle.UnpicklingError(f"it wants to remember {argument:,} things")
+        if name == "FRAME" and argument > size:
+            raise pickle.UnpicklingError(f"it wants {argument:,} bytes and has {size:,}")
+
+
+def _plain(value: Any, seen: dict[int, Any], depth: int = 0) -> Any:
+    """The value with numpy's own arrays in it; each thing once, however often it is named."""
+    if isinstance(value, _Array):
+        return value.view(np.ndarray)
+    if isinstance(value, _Type | _Maker):
+        raise pickle.UnpicklingError("it holds the parts of an array, not an array")
+    if not isinstance(value, dict | list | tuple):
+        return value
+    if depth > 100:
+        raise pickle.UnpicklingError("it is nested more than 100 deep")
+    if id(value) in seen:
+        return seen[id(value)]
+    seen[id(value)] = value
+    if isinstance(value, dict):
+        for key in value:
+            _plain(key, seen, depth + 1)
+            value[key] = _plain(value[key], seen, depth + 1)
+    elif isinstance(value, list):
+        value[:] = [_plain(item, seen, depth + 1) for item in value]
+    else:
+        seen[id(value)] = tuple(_plain(item, seen, depth + 1) for item in value)
+    return seen[id(value)]
 
 
 def write_pickle(path: Path, value: Any) -> None:

@@ -20,6 +20,7 @@ from captioning.batches import Batches, CaptionBatches, PhotoBatches
 from captioning.decoders import READ_GRIDS, build_decoder
 from captioning.errors import CaptioningError
 from captioning.files import read_json, write_json, written_whole
+from captioning.model_file import check_model_file
 from captioning.prepare import Prepared
 from captioning.settings import TrainingSettings
 
@@ -320,13 +321,13 @@ class Checkpoint:
         file = self._folder / "progress.json"
         told = read_json(file, "the checkpoint")
         kinds = {
-            "settings": dict, "data": dict, "epoch": int, "learning_rate": float, "best": float,
-            "best_epoch": int, "waited": int, "history": list, "fault": str,
+            "settings": dict, "data": dict, "epoch": int, "learning_rate": int | float,
+            "best": int | float, "best_epoch": int, "waited": int, "history": list, "fault": str,
         }
         if not (
             isinstance(told, dict)
             and told.keys() == kinds.keys()
-            and all(type(told[key]) is kind for key, kind in kinds.items())
+            and all(isinstance(told[key], kind) for key, kind in kinds.items())
             and told["settings"].keys() == settings
             and told["data"].keys() == data
             and 1 <= told["best_epoch"] <= told["epoch"] == len(told["history"])
@@ -348,6 +349,7 @@ class Checkpoint:
 
 
 def _load(file: Path) -> keras.Model:
+    check_model_file(file)
     try:
         return keras.models.load_model(file)
     except (ValueError, OSError) as error:

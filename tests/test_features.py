@@ -186,7 +186,6 @@ def archives(tmp_path: Path) -> str:
         for i in range(3):
             archive.writestr(f"Flicker8k_Dataset/{i}.jpg", b"x" * 5000)
         archive.writestr("__MACOSX/Flicker8k_Dataset/._0.jpg", b"junk")
-        archive.writestr("../../outside.jpg", b"a hostile name")
     with zipfile.ZipFile(site / "Flickr8k_text.zip", "w") as archive:
         rows = "".join(f"{i}.jpg#0\tA dog .\n" for i in range(3))
         archive.writestr("Flickr8k.token.txt", rows)
@@ -203,11 +202,11 @@ def archives(tmp_path: Path) -> str:
 def test_the_download_lays_both_folders_out(tmp_path: Path, archives: str) -> None:
     home = tmp_path / "home"
     images, text = home / "Flicker8k_Dataset", home / "Flickr_8k_text"
-    download_flickr8k(images, text, archives, photos=4, captions=3)
-    assert sorted(p.name for p in images.iterdir()) == ["0.jpg", "1.jpg", "2.jpg", "outside.jpg"]
+    download_flickr8k(images, text, archives, photos=3, captions=3)
+    assert sorted(p.name for p in images.iterdir()) == ["0.jpg", "1.jpg", "2.jpg"]
     assert {p.name for p in text.iterdir()} == {"Flickr8k.token.txt", "Flickr_8k.trainImages.txt"}
     assert {p.name for p in home.iterdir()} == {"Flicker8k_Dataset", "Flickr_8k_text"}
-    download_flickr8k(images, text, "http://127.0.0.1:1", photos=4, captions=3)  # all there
+    download_flickr8k(images, text, "http://127.0.0.1:1", photos=3, captions=3)  # all there
 
 
 def test_a_short_or_failing_download_leaves_nothing(tmp_path: Path, archives: str) -> None:
@@ -217,6 +216,61 @@ def test_a_short_or_failing_download_leaves_nothing(tmp_path: Path, archives: st
         download_flickr8k(images, text, archives)
     with pytest.raises(CaptioningError, match="cannot download"):
         download_flickr8k(images, text, archives + "/nothing-here")
+    assert list(home.iterdir()) == []
+
+
+class _Elsewhere(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:  # noqa: N802 (the name is http.server's)
+        """Send on to another address."""
+        self.send_response(302)
+        self.send_header("Location", "http://example.com/x.zip")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Keep the test's output clean."""
+
+
+def test_a_download_is_not_sent_on_to_an_address_without_https(tmp_path: Path) -> None:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Elsewhere)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    with pytest.raises(CaptioningError, match="not https"):
+        download_flickr8k(tmp_path / "home" / "images", tmp_path / "home" / "text",
+                          f"http://127.0.0.1:{server.server_port}")
+    server.shutdown()
+    server.server_close()
+    assert list((tmp_path / "home").iterdir()) == []
+
+
+@pytest.mark.parametrize("member", [
+    "../../outside.jpg", "/outside.jpg", "a/../../outside.jpg", "..\\outside.jpg",
+    "C:\\outside.jpg",
+])
+def test_an_archive_that_would_leave_the_folder_is_refused(
+    tmp_path: Path, archives: str, member: str
+) -> None:
+    with zipfile.ZipFile(tmp_path / "site" / "Flickr8k_Dataset.zip", "a") as archive:
+        archive.writestr(member, b"a hostile name")
+    with pytest.raises(CaptioningError, match="would leave the folder"):
+        download_flickr8k(tmp_path / "home" / "images", tmp_path / "home" / "text", archives, 4, 3)
+    assert list((tmp_path / "home").iterdir()) == []
+    assert not list(tmp_path.rglob("outside*"))
+
+
+def test_damaged_archives_and_bombs_are_refused(
+    tmp_path: Path, archives: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, zip_file = tmp_path / "home", tmp_path / "site" / "Flickr8k_Dataset.zip"
+    whole = zip_file.read_bytes()
+    broken = {"cut": whole[:-30], "empty": b"", "text": b"not found", "bits": bytearray(whole)}
+    broken["bits"][60:90] = b"\xff" * 30
+    for content in broken.values():
+        zip_file.write_bytes(content)
+        with pytest.raises(CaptioningError, match="damaged|unpack|not 3"):
+            download_flickr8k(home / "images", home / "text", archives, 3, 3)
+    zip_file.write_bytes(whole)
+    monkeypatch.setattr("captioning.download.LARGEST", 10_000)
+    with pytest.raises(CaptioningError, match="more than 10,000 bytes"):
+        download_flickr8k(home / "images", home / "text", archives, 3, 3)
     assert list(home.iterdir()) == []
 
 
