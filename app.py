@@ -134,7 +134,10 @@ class Page:
             notes = gr.HTML(elem_id="notes")
             cards = gr.HTML(elem_id="cards")
             with gr.Column(visible=False) as closer:
-                chosen = gr.Dropdown(label="Look closer at", choices=[])
+                # Other values are let through: choices may be gone when a choice arrives.
+                chosen = gr.Dropdown(
+                    label="Look closer at", choices=[], allow_custom_value=True, filterable=False
+                )
                 details = gr.HTML(elem_id="details")
                 text = gr.Textbox(label="Your caption", max_lines=3)
                 save = gr.Button("Keep my caption")
@@ -216,9 +219,8 @@ class Page:
         """One photo's best captions and attention, and its caption to be corrected."""
         from captioning.cards import closer
 
-        if chosen is None or chosen >= len(photos):
-            return "", ""
-        return closer(self._desk, photos[chosen]), photos[chosen].caption
+        photo = one_of(photos, chosen)
+        return (closer(self._desk, photo), photo.caption) if photo else ("", "")
 
     def correct(self, chosen: int | None, photos: list, text: str) -> tuple[str, str]:
         """Keep a person's caption of a photo."""
@@ -226,13 +228,13 @@ class Page:
         from captioning.corrections import keep_correction
 
         text = " ".join(text.split())
-        if chosen is None or not text:
+        photo = one_of(photos, chosen)
+        if not photo or not text:
             return notes(["Write a caption first; nothing was kept."]), cards(photos)
         if len(text) > LONGEST_CAPTION:
             return notes([f"A caption has at most {LONGEST_CAPTION} letters; nothing was kept."]), (
                 cards(photos)
             )
-        photo = photos[chosen]
         try:
             keep_correction(self._corrections, photo.name, text, photo.best[0][0])
         except CaptioningError as error:
@@ -260,6 +262,12 @@ class Page:
             gr.update(choices=choices, value=len(photos) - 1 if photos else None),
             gr.update(visible=bool(photos)),
         )
+
+
+def one_of(photos: list, chosen: Any) -> Any:
+    """The chosen photo; None where it is gone: a click may come after photos were forgotten."""
+    some = photos[chosen : chosen + 1] if isinstance(chosen, int) else []
+    return some[0] if some else None
 
 
 def beam_of(way: str, width: int) -> int:

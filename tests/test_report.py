@@ -1,0 +1,204 @@
+"""The report: one page of its own, and the figures on it."""
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from captioning.attention import DARKEST, light_up, place_of
+from captioning.calibration import bin_by_confidence, rank_correlation
+from captioning.captioner import load
+from captioning.evaluation import read_inputs
+from captioning.objects import find_object_errors, object_words
+from captioning.prepare import read_prepared
+from captioning.report import people_scores
+from tests.conftest import script
+
+
+class Page(HTMLParser):
+    """What a page is made of: (tag, attributes), and all its text."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict]] = []
+        self.text = ""
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attributes: list) -> None:
+        self.tags.append((tag, dict(attributes)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+    def all(self, tag: str) -> list[dict]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module", params=["transformer", "merge"])
+def report(
+    request: pytest.FixtureRequest, grids_folder: Path, grids_models: dict[str, Path],
+    scenes_folder: Path, tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[str, Path, Path]:
+    """Decoder, its folder, and the report of it, by evaluate.py itself."""
+    path = tmp_path_factory.mktemp("report") / "report.html"
+    model = grids_models[request.param]
+    done = script(
+        "evaluate.py", "--model", model, "--data", grids_folder, "--no-meteor",
+        "--report", path, "--photos", scenes_folder / "Flicker8k_Dataset",
+    )
+    assert done.returncode == 0, done.stderr
+    return request.param, model, path
+
+
+def test_a_report_is_one_page_without_network(report: tuple) -> None:
+    decoder, _, path = report
+    page = Page(path)
+    assert path.stat().st_size < 10_000_000
+    assert not {tag for tag, _ in page.tags} & {"script", "link", "iframe", "object"}
+    pictures = page.all("img")
+    assert all(one["src"].startswith("data:image/jpeg;base64,") for one in pictures)
+    references = [v for _, own in page.tags for k, v in own.items() if k.endswith("href")]
+    assert all(r.startswith(("#", "https://arxiv.org/")) for r in references)
+    assert "url(" not in path.read_text(encoding="utf-8").replace("url(#", "")
+    assert ("looks at the" in str(pictures)) == (decoder == "transformer")
+
+
+def test_a_report_can_be_listened_to(report: tuple) -> None:
+    page = Page(report[2])
+    assert page.all("html")[0]["lang"] == "en"
+    assert all(picture["alt"] for picture in page.all("img"))
+    assert all(drawing["role"] == "img" and drawing["aria-label"] for drawing in page.all("svg"))
+    assert all(head["scope"] in ("row", "col") for head in page.all("th"))
+    assert len(page.all("caption")) == len(page.all("table"))
+    levels = [int(tag[1]) for tag, _ in page.tags if tag in ("h1", "h2", "h3")]
+    assert levels[0] == 1
+    assert max(np.diff(levels)) == 1
+    ids = [own["id"] for _, own in page.tags if "id" in own]
+    assert len(ids) == len(set(ids))
+
+
+def test_a_report_shows_what_was_scored(report: tuple) -> None:
+    _, model, path = report
+    text = " ".join(Page(path).text.split())
+    scores = json.loads((model / "scores.json").read_text())["scores"]
+    for name, row in scores.items():
+        low, high = row["interval"]
+        assert f"{name} {row['value']:.1f} {low:.1f} to {high:.1f}" in text
+    rows = [json.loads(line) for line in (model / "predictions.jsonl").open()]
+    best = max(rows, key=lambda row: row["CIDEr"])
+    assert f"{best['caption']} CIDEr {best['CIDEr']:.1f}" in text
+    assert "history.csv of" in text
+
+
+def test_a_report_without_photos_or_history_says_so(
+    grids_folder: Path, grids_models: dict[str, Path], tmp_path: Path
+) -> None:
+    model = tmp_path / "model"
+    model.mkdir()
+    for name in ("model.keras", "captioner.json"):
+        (model / name).write_bytes((grids_models["attention"] / name).read_bytes())
+    done = script(
+        "evaluate.py", "--model", model, "--data", grids_folder, "--no-meteor",
+        "--report", tmp_path / "r.html", "--photos", tmp_path / "nowhere",
+    )
+    assert done.returncode == 0, done.stderr
+    page = Page(tmp_path / "r.html")
+    assert not page.all("img")
+    assert "has no history.csv" in page.text
+    assert "nowhere" in page.text
+    done = script("evaluate.py", "--model", model, "--report", tmp_path)
+    assert done.returncode == 2
+    assert "is a folder" in done.stderr
+
+
+@pytest.mark.parametrize("decoder", ["attention", "transformer"])
+def test_the_captioner_looks_as_it_looked_when_it_spoke(
+    decoder: str, grids_folder: Path, grids_models: dict[str, Path]
+) -> None:
+    captioner, prepared = load(grids_models[decoder]), read_prepared(grids_folder)
+    inputs = read_inputs(captioner, prepared, prepared.splits["dev"][:3])
+    captions = [captioner.text(best[0]) for best in captioner.describe(*inputs, beam=1)]
+    captions[1] = " ".join(captions[1].split()[:2])
+    looks = captioner.look(*inputs, captions)
+    side = captioner.bundle.encoder["grid_side"]
+    for caption, own in zip(captions, looks, strict=True):
+        assert own.shape == (len(caption.split()), side, side)
+        np.testing.assert_allclose(own.sum(axis=(1, 2)), 1, atol=1e-4)
+    alone = captioner.look(inputs[0][2:], inputs[1][2:], captions[2:])[0]
+    np.testing.assert_allclose(alone, looks[2], atol=1e-4)
+
+
+def test_a_merge_model_does_not_look(
+    grids_folder: Path, grids_models: dict[str, Path]
+) -> None:
+    captioner, prepared = load(grids_models["merge"]), read_prepared(grids_folder)
+    inputs = read_inputs(captioner, prepared, prepared.splits["dev"][:1])
+    assert captioner.look(*inputs, ["a red circle"]) is None
+
+
+def test_light_falls_where_the_decoder_looks() -> None:
+    shares = np.zeros((10, 10))
+    shares[1:3, 7:9] = 0.25
+    lit = np.asarray(light_up(Image.new("RGB", (200, 100), (200, 200, 200)), shares))
+    assert lit.shape == (100, 200, 3)
+    assert lit[20, 160].min() > 195
+    assert lit[80, 30].max() == int(200 * DARKEST)
+    assert place_of(shares) == "upper right"
+    assert place_of(shares.T) == "lower left"
+    middle = np.zeros((6, 6))
+    middle[2, 3] = 1.0
+    assert place_of(middle) == "centre"
+
+
+def test_objects_are_known_by_their_use() -> None:
+    captions = 5 * [
+        "a black dog runs through the snow", "two dogs play with a red ball",
+        "a dog is in the snow", "a man in a red shirt throws a ball", "the man stands in snow",
+        "a red ball in the grass", "a black shirt on the grass", "a red car", "the black car",
+        "two dogs", "the dogs are in snow",
+    ]
+    found = object_words(captions)
+    assert {"dog", "snow", "ball", "man", "shirt", "grass", "car"} <= found
+    assert not found & {"a", "red", "black", "runs", "throws", "stands", "play", "in", "two"}
+
+
+def test_objects_made_up_and_passed_over() -> None:
+    objects = {"dog", "dogs", "ball", "man", "men", "snow"}
+    errors = find_object_errors(
+        {"1": "two dogs with a ball", "2": "a man in the snow"},
+        {"1": ["a dog in the snow", "a dog", "the snow"], "2": ["two men", "a man", "men in snow"]},
+        objects,
+    )
+    assert errors.made_up == [("ball", 1, 1)]
+    assert errors.passed_over == [("snow", 1, 1)]
+    assert errors.made_up_share == pytest.approx(1 / 4)
+    assert errors.photos_share == pytest.approx(1 / 2)
+
+
+def test_bins_of_confidence() -> None:
+    generator = np.random.default_rng(1)
+    confidences = -generator.random(200)
+    scores = 100 * np.exp(confidences) + generator.normal(size=200)
+    bins = bin_by_confidence(confidences, scores)
+    assert [one.photos for one in bins] == [20] * 10
+    assert all(np.diff([one.confidence for one in bins]) > 0)
+    assert all(one.low <= one.score <= one.high for one in bins)
+    assert bins[0].score == pytest.approx(scores[np.argsort(confidences)[:20]].mean())
+    assert rank_correlation(confidences, scores) > 0.95
+    assert len(bin_by_confidence(confidences[:4], scores[:4])) == 4
+
+
+def test_rank_correlation_shares_the_ranks_of_ties() -> None:
+    assert rank_correlation([1, 2, 2, 3], [10, 20, 20, 30]) == pytest.approx(1)
+    # By hand: ranks 1, 2.5, 2.5, 4 and 2, 1, 3, 4.
+    assert rank_correlation([1, 2, 2, 3], [2, 1, 3, 4]) == pytest.approx(3 / 22.5**0.5)
+    assert np.isnan(rank_correlation([1, 1], [1, 2]))
+
+
+def test_people_are_scored_against_the_others() -> None:
+    same = {"1": ["a red dog runs", "a red dog runs"], "2": ["two men sit here"] * 3}
+    assert people_scores(same)["BLEU-4"] == pytest.approx(100)
+    assert people_scores({"1": ["a dog"], "2": ["a man", "men"]}) is None
