@@ -124,7 +124,9 @@ def test_training_lowers_the_loss(model_folder: Path) -> None:
     assert len(losses) == 3
     assert losses[-1] < losses[0]
     names = {path.name for path in model_folder.iterdir()}
-    assert names == {"model.keras", "captioner.json", "history.csv", "curves.png", "model.png"}
+    assert names == {
+        "model.keras", "captioner.json", "trained_on.txt", "history.csv", "curves.png", "model.png"
+    }
 
 
 def weights_of(folder: Path) -> list[np.ndarray]:
