@@ -37,12 +37,12 @@ class TrainingSettings:
 SETTINGS = {
     "merge": TrainingSettings(),
     "attention": TrainingSettings(
-        "attention", width=512, dropout=0.5, smoothing=0.1, batch_size=32, epochs=15,
-        learning_rate=1e-3, schedule="cosine", warm_up=1.0,
+        "attention", width=512, dropout=0.3, smoothing=0.1, batch_size=32, epochs=15,
+        learning_rate=8e-4, schedule="cosine", warm_up=1.0,
     ),
     "transformer": TrainingSettings(
         "transformer", width=384, dropout=0.2, smoothing=0.1, batch_size=32, epochs=15,
-        learning_rate=8e-4, weight_decay=0.01, schedule="cosine", warm_up=1.0,
+        learning_rate=7e-4, weight_decay=0.01, schedule="cosine", warm_up=1.0,
     ),
 }
 """What each decoder is trained with where nothing else is asked for; chosen on dev."""
@@ -54,11 +54,12 @@ class FinetuningSettings:
 
     batch_size: photos a step; samples: captions drawn of each photo; photos_at_once: so many
     photos' captions are drawn before they are learned from; longest: words of a sampled caption,
-    at most. Training stops after `patience` epochs without a gain of dev's CIDEr.
+    at most. Training stops after `patience` epochs without a gain of dev's CIDEr. Three epochs
+    are what dev asked for: later the samples' rewards rose on, dev's fell.
     """
 
     decoder: str
-    epochs: int = 6
+    epochs: int = 3
     learning_rate: float = 1e-5
     batch_size: int = 32
     samples: int = 5

@@ -160,6 +160,7 @@ def run_epochs(
     progress: Progress,
     checkpoint: "Checkpoint",
     after_epoch: Callable[[Progress], None] | None,
+    mean: keras.Model | None = None,
 ) -> tuple[keras.Model, Progress]:
     """Do `epoch` until the progress is finished, keep each, give the best model.
 
@@ -173,7 +174,7 @@ def run_epochs(
                 raise
             progress.fault = f"{error}. The model of epoch {progress.best_epoch} is kept"
             break
-        checkpoint.write(model, progress)
+        checkpoint.write(model, progress, mean)
         if after_epoch:
             after_epoch(progress)
     return checkpoint.best_model(progress), progress
@@ -280,18 +281,33 @@ class Checkpoint:
     def _file(self, epoch: int) -> Path:
         return self._folder / f"epoch-{epoch:03d}.keras"
 
+    def _mean(self, epoch: int) -> Path:
+        return self._folder / f"mean-{epoch:03d}.keras"
+
     def exists(self) -> bool:
         """Whether there is anything to resume."""
         return (self._folder / "progress.json").is_file()
 
-    def write(self, model: keras.Model, progress: Progress) -> None:
-        """Keep this epoch; the progress is renamed into place last, and names only whole files."""
-        with written_whole(self._file(progress.epoch)) as beside:
-            model.save(beside)
+    def write(
+        self, model: keras.Model, progress: Progress, mean: keras.Model | None = None
+    ) -> None:
+        """Keep this epoch; the progress is renamed into place last, and names only whole files.
+
+        mean: the model whose weights are the mean of the epochs', where a training has one.
+        """
+        for file, kept in ((self._file(progress.epoch), model), (self._mean(progress.epoch), mean)):
+            if kept is not None:
+                with written_whole(file) as beside:
+                    kept.save(beside)
         write_json(self._folder / "progress.json", asdict(progress))
-        kept = {self._file(progress.epoch), self._file(progress.best_epoch)}
-        for file in set(self._folder.glob("epoch-*.keras")) - kept:
+        epochs = (progress.epoch, progress.best_epoch)
+        kept = {named(epoch) for named in (self._file, self._mean) for epoch in epochs}
+        for file in set(self._folder.glob("*.keras")) - kept:
             file.unlink()
+
+    def mean_model(self, progress: Progress) -> keras.Model:
+        """The model whose weights are the mean of the epochs' so far."""
+        return _load(self._mean(progress.epoch))
 
     def read(
         self, settings: Any, data: dict[str, Any]
@@ -344,8 +360,9 @@ class Checkpoint:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def best_model(self, progress: Progress) -> keras.Model:
-        """The model of the best epoch on dev."""
-        return _load(self._file(progress.best_epoch))
+        """The model of the best epoch on dev: the mean's, where there is one."""
+        mean = self._mean(progress.best_epoch)
+        return _load(mean if mean.exists() else self._file(progress.best_epoch))
 
 
 def _load(file: Path) -> keras.Model:

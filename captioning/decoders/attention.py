@@ -87,21 +87,22 @@ class LookAtRegions(layers.Layer):
         self.heads, self.rate = heads, dropout
         self.attention = Attention(heads)
         self.dropout = layers.Dropout(dropout)
+        self.norm = layers.LayerNormalization(name="norm")
 
     def build(self, shape: tuple, *_: Any) -> None:
         width = shape[-1]
         self.question = layers.Dense(width, name="question")
         self.known = layers.Dense(width, name="known")
         self.found = layers.Dense(width, name="found")
-        for layer in (self.question, self.known, self.found):
+        for layer in (self.question, self.known, self.found, self.norm):
             layer.build((None, width))
 
     def call(self, hidden: Any, regions: Any, training: bool = False) -> tuple[Any, Any]:
         hidden = self.dropout(hidden, training=training)
         found, seen = self.attention(by_photo(self.question(hidden)), regions)
         found = ops.reshape(self.found(found), ops.shape(hidden))  # (P, C, T, width)
-        both = ops.tanh(self.known(hidden) + found)
-        return self.dropout(both, training=training), seen
+        both = self.dropout(self.known(hidden) + found, training=training)
+        return self.norm(both), seen
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of `__init__`, for saving."""

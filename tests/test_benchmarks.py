@@ -1,0 +1,87 @@
+"""The benchmark runs, and the classic recipe in it does the same work as ours."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks import classic, compare, growth
+from captioning.text import END, START
+from tests.conftest import BLOCK13, script
+
+
+def test_the_classic_recipe_makes_one_sample_a_word() -> None:
+    vectors = np.array([[1.0, 2.0], [3.0, 4.0]], np.float32)
+    ((repeated, prefixes), targets), _ = classic.samples(vectors, [[[7, 5]], [[6]]], 4, 9)
+    assert prefixes.tolist() == [[0, 0, 0, START], [0, 0, START, 7], [0, START, 7, 5]]
+    assert targets.argmax(axis=1).tolist() == [7, 5, END]
+    assert repeated.tolist() == [[1, 2]] * 3
+
+
+def test_made_up_captions_are_as_long_as_real_ones() -> None:
+    vectors, captions = compare.made_up(400, 6)
+    lengths = [len(tokens) for own in captions for tokens in own]
+    assert vectors.shape == (400, 6)
+    assert len(lengths) == 2000
+    assert 10.4 < np.mean(lengths) < 11.4
+    assert min(lengths) >= 1 and max(lengths) <= compare.LONGEST
+    assert {4 <= token < compare.VOCABULARY for own in captions for t in own for token in t} == {
+        True
+    }
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, dict]:
+    """Every small comparison, as the script prints it in JSON, by name."""
+    rows = {}
+    for step in ("features", "train", "decode"):
+        done = script(
+            "benchmarks/run.py", step, "--small", "--photos", 12, "--rounds", 1, "--format", "json"
+        )
+        assert done.returncode == 0, done.stderr
+        about = json.loads(done.stdout)
+        assert about["float32"] > 0 and "cores" in about["machine"]
+        rows |= {row["name"]: row for row in about["comparisons"]}
+    return rows
+
+
+def test_each_comparison_has_a_ratio(found: dict[str, dict]) -> None:
+    assert len(found) == 5
+    for row in found.values():
+        faster = row["ours"] / row["classic"]
+        assert row["ratio"] == pytest.approx(1 / faster if row["at_most"] else faster)
+        better = row["ratio"] <= row["target"] if row["at_most"] else row["ratio"] >= row["target"]
+        assert row["reached"] == better
+        assert row["by_processor"] > 0
+
+
+def test_both_ways_do_the_same_work(found: dict[str, dict]) -> None:
+    cosines = [row["checks"]["least cosine"] for n, row in found.items() if "vectors" in n]
+    assert len(cosines) == 2
+    assert min(cosines) >= 0.999
+    losses = found["training, merge model, float32"]["checks"]
+    assert losses["our loss"] == pytest.approx(losses["classic loss"], abs=1e-4)
+    assert found["greedy captions"]["checks"]["same captions"] == "2 of 2"
+
+
+def test_growth_is_measured(capsys: pytest.CaptureFixture) -> None:
+    growth.work("decode", 100, str(Path(compare.ROOT) / "models" / "flickr8k-merge"))
+    told = json.loads(capsys.readouterr().out)
+    assert told["seconds"] > 0
+    assert told["mebibytes"] > 100
+    row = growth.Growth(1000, 2.5, 400.0, 900.0, 1.25, 800.0, 700.0)
+    assert growth.table([row])[-1] == "| 1,000 | 2.5 | 400 | 900 | 1.2 | 800 | 700 |"
+
+
+def test_a_wrong_argument_ends_in_a_message() -> None:
+    done = script("benchmarks/run.py", "features", "--images", "nowhere")
+    assert done.returncode == 2
+    assert "there is no folder nowhere" in done.stderr
+
+
+@pytest.mark.flickr8k
+def test_bfloat16_vectors_stand_in_for_float32(shared: Path) -> None:
+    photos = sorted((shared / "flickr8k" / "Flicker8k_Dataset").iterdir())[:8]
+    rows = list(compare.features(photos, str(BLOCK13), rounds=1))
+    assert all(row.checks["least cosine"] >= 0.999 for row in rows)
