@@ -68,7 +68,7 @@ def test_the_mean_of_the_epochs_is_exact(grids_models: dict[str, Path]) -> None:
     for count in range(1, 4):
         for weight in model.weights:
             weight.assign(np.random.default_rng(count).normal(size=weight.shape))
-        every.append([np.asarray(weight) for weight in model.weights])
+        every.append([np.array(weight) for weight in model.weights])
         add_to_mean(mean, model, count)
     for kept, *rows in zip(mean.weights, *every, strict=True):
         np.testing.assert_allclose(np.asarray(kept), np.mean(rows, axis=0), atol=1e-5)
