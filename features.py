@@ -4,6 +4,7 @@ Run it first; train.py reads what it writes. Stopped, it goes on where it was wh
 """
 
 import argparse
+import json
 import sys
 import time
 from pathlib import Path
@@ -36,6 +37,10 @@ def parse_arguments() -> argparse.Namespace:
         help="with --grids: keep N views of each photo for training: itself, mirrored, two zoomed")
     add("--max-pixels", type=int, default=200_000_000, metavar="N",
         help="photos with more pixels are passed over before they are decoded")
+    add("--check", action="store_true",
+        help="only look at photos, captions and splits, and report; exit code 1 if something "
+        "would harm a result")
+    add("--format", choices=["text", "json"], default="text", help="of the report of --check")
     add("--download", action="store_true", help="fetch Flickr8k first (1.1 GB)")
     return parser.parse_args()
 
@@ -55,6 +60,8 @@ def main() -> int:
         raise CaptioningError(f"--views {arguments.views} is not from 1 to {len(VIEWS)}")
     if arguments.views > 1 and not arguments.grids:
         raise CaptioningError("--views wants --grids: vectors are of the photo itself alone")
+    if arguments.check:
+        return check(arguments)
     check_encoder(arguments.encoder, arguments.weights)
     if arguments.download:
         from captioning.download import download_flickr8k
@@ -65,6 +72,20 @@ def main() -> int:
     with only_run(arguments.output):
         write_files(arguments, dataset)
     return 0
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """Print the report on the data; 1 when something would harm a result."""
+    from captioning.data_check import check_data
+
+    report = check_data(
+        arguments.images, arguments.text, arguments.min_count, arguments.max_pixels
+    )
+    if arguments.format == "json":
+        print(json.dumps(report.as_dict(), indent=1))
+    else:
+        print(report.as_text())
+    return 1 if report.harms else 0
 
 
 def write_files(arguments: argparse.Namespace, dataset: "Dataset") -> None:

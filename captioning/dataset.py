@@ -20,6 +20,9 @@ IMAGE_ENDINGS = {
 _SPLIT_FILE = "Flickr_8k.{}Images.txt"
 _TOKEN_FILE = "Flickr8k.token.txt"
 _TABLES = ("captions.txt", "captions.csv")
+_UNESCAPED = {"\\t": "\t", "\\n": "\n", "\\r": "\r", "\\\\": "\\"}
+_ESCAPES = {ord(raw): escaped for escaped, raw in _UNESCAPED.items()}
+"""How a tab, a line end or a backslash in a photo's name is written in `descriptions.txt`."""
 
 
 @dataclass
@@ -122,17 +125,21 @@ def read_captions(text: Path) -> list[tuple[str, str]]:
 
     Raises `CaptioningError` naming file and line of a broken row.
     """
+    path = caption_file(text)
+    return _token_rows(path) if path.name == _TOKEN_FILE else _table_rows(path)
+
+
+def caption_file(text: Path) -> Path:
+    """The caption file in the folder `text`; raises `CaptioningError` when there is none."""
     text = Path(text)
     if not text.is_dir():
         raise CaptioningError(
             f"the folder of captions {text} is missing; name another with --text, "
             "or fetch Flickr8k with: python features.py --download"
         )
-    if (text / _TOKEN_FILE).exists():
-        return _token_rows(text / _TOKEN_FILE)
-    for name in _TABLES:
+    for name in (_TOKEN_FILE, *_TABLES):
         if (text / name).exists():
-            return _table_rows(text / name)
+            return text / name
     raise CaptioningError(
         f"no captions in {text}: expected {_TOKEN_FILE} (rows name.jpg#k<TAB>caption) "
         f"or {_TABLES[0]} (columns image,caption)"
@@ -146,16 +153,22 @@ def _token_rows(path: Path) -> list[tuple[str, str]]:
         line = line.rstrip("\r")
         if not line.strip():
             continue
-        key, tab, caption = line.partition("\t")
-        name, mark, index = key.rpartition("#")
-        if not tab or not mark or not name or not index.isdecimal():
+        row = token_row(line)
+        if row is None:
             raise CaptioningError(
                 f"{path}, line {number}: expected name.jpg#k<TAB>caption, got {line[:60]!r}"
             )
-        rows.append((name, caption))
+        rows.append(row)
     if not rows:
         raise CaptioningError(f"the caption file {path} is empty")
     return rows
+
+
+def token_row(line: str) -> tuple[str, str] | None:
+    """Name and caption of a row `name.jpg#k<TAB>caption`; None for anything else."""
+    key, tab, caption = line.partition("\t")
+    name, mark, index = key.rpartition("#")
+    return (name, caption) if tab and mark and name and index.isdecimal() else None
 
 
 def _table_rows(path: Path) -> list[tuple[str, str]]:
@@ -230,8 +243,13 @@ def split_by_name(names: list[str]) -> dict[str, list[str]]:
 
 
 def write_descriptions(captions: dict[str, list[str]]) -> str:
-    """The text of `descriptions.txt`: a row `name.jpg<TAB>clean caption` for each caption."""
-    return "".join(f"{name}\t{row}\n" for name, rows in captions.items() for row in rows)
+    """The text of `descriptions.txt`: a row `name.jpg<TAB>clean caption` for each caption.
+
+    Tabs, line ends and backslashes in names are written \\t, \\n, \\r and \\\\.
+    """
+    return "".join(
+        f"{name.translate(_ESCAPES)}\t{row}\n" for name, rows in captions.items() for row in rows
+    )
 
 
 def read_descriptions(path: Path) -> dict[str, list[str]]:
@@ -248,5 +266,6 @@ def read_descriptions(path: Path) -> dict[str, list[str]]:
             raise CaptioningError(
                 f"{path}, line {number}: expected name.jpg<TAB>caption, got {line[:60]!r}"
             )
+        name = re.sub(r"\\[tnr\\]", lambda found: _UNESCAPED[found[0]], name)
         captions.setdefault(name, []).append(caption)
     return captions
