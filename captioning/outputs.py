@@ -167,15 +167,14 @@ class RowsFile:
 
     def _read(self) -> list[str]:
         """The whole rows after the header."""
-        raw = self._path.read_bytes()
+        raw, header = self._path.read_bytes(), self._rows.header
         try:
             text = raw[: raw.rfind(b"\n") + 1].decode("utf-8")
         except UnicodeDecodeError:
-            text = "\0"
-        header = self._rows.header
-        if header.startswith(text):
+            text = None
+        if text is not None and header.startswith(text):
             return []  # cut off within its header
-        if not text.startswith(header):
+        if text is None or not text.startswith(header):
             raise CaptioningError(
                 f"{self._path} doesn't begin as this --format does; it was made by other options "
                 "or another program: name another file with -o, or --overwrite it"
