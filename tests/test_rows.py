@@ -10,7 +10,16 @@ from pathlib import Path
 import pytest
 
 from captioning.captioner import Caption
-from captioning.rows import FORMULA_STARTS, JsonLines, Page, Rows, Table, Text, split_rows, unsure_of
+from captioning.rows import (
+    FORMULA_STARTS,
+    JsonLines,
+    Page,
+    Rows,
+    Table,
+    Text,
+    split_rows,
+    unsure_of,
+)
 
 NAMES = [
     "plain.jpg", "with space.jpg", "comma, and \"quotes\".jpg", "two\nlines.jpg", "tab\there.jpg",
