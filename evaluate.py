@@ -32,6 +32,9 @@ def parse_arguments() -> argparse.Namespace:
     add("--compare", type=Path, metavar="MODEL", help="another model, for the paired difference")
     add("--allow-overlap", action="store_true", help="score photos that were trained on, too")
     add("--no-meteor", action="store_true", help="leave METEOR out (it wants Java)")
+    add("--report", type=Path, metavar="FILE", help="write a page about it all, one HTML file")
+    add("--photos", type=Path, metavar="FOLDER", help="the photos that the report shows "
+        "(default: --images, otherwise Flicker8k_Dataset)")
     add("--format", choices=["text", "json"], default="text", help="how to print the scores")
     return parser.parse_args()
 
@@ -44,6 +47,8 @@ def check_arguments(arguments: argparse.Namespace) -> None:
         raise CaptioningError(f"--beam {arguments.beam} is not at least 1")
     if (arguments.images is None) != (arguments.text is None):
         raise CaptioningError("--images and --text go together")
+    if arguments.report and arguments.report.is_dir():
+        raise CaptioningError(f"--report {arguments.report} is a folder; name a file in it")
     for folder in (*arguments.model, *filter(None, [arguments.compare])):
         read_about(folder)
 
@@ -89,6 +94,11 @@ def main() -> int:
             other = load(arguments.compare, weights=arguments.weights)
             against = evaluate(other, prepared, arguments.split, meteor, **decoding)
             result.compare(arguments.compare.name, against)
+        if arguments.report:
+            from captioning.report import write_report
+
+            photos = arguments.photos or arguments.images or Path("Flicker8k_Dataset")
+            write_report(result, captioner, prepared, arguments.model, photos, arguments.report)
         del prepared  # its grids are mapped from the scratch folder
     write_evaluation(result, arguments.model[0], together=len(arguments.model) > 1)
     print(json.dumps(result.about, ensure_ascii=False) if arguments.format == "json"

@@ -34,15 +34,22 @@ def caption_photos(
     captions = {}
     for start in range(0, len(names), PHOTOS_AT_ONCE):
         some = names[start : start + PHOTOS_AT_ONCE]
-        vectors, grids = prepared.features.matrix(some), None
-        if captioner.reads_grids:
-            grids = prepared.features.grids[prepared.features.grid_rows(some)[:, 0]]
-        found = captioner.describe(vectors, grids, **decoding)
+        found = captioner.describe(*read_inputs(captioner, prepared, some), **decoding)
         captions |= {
             name: (captioner.text(best[0]), best[0].score)
             for name, best in zip(some, found, strict=True)
         }
     return captions
+
+
+def read_inputs(
+    captioner: Captioner, prepared: Prepared, names: list[str]
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """What the captioner reads of photos: vectors (photos, D), and grids where it looks at them."""
+    vectors, grids = prepared.features.matrix(names), None
+    if captioner.reads_grids:
+        grids = prepared.features.grids[prepared.features.grid_rows(names)[:, 0]]
+    return vectors, grids
 
 
 @dataclass

@@ -7,20 +7,25 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-BEFORE = frozenset("a an the two three four five six several his her its their".split())
+BEFORE = frozenset([
+    "a", "an", "the", "two", "three", "four", "five", "six", "several", "his", "her", "its",
+    "their",
+])
 """Words that open a phrase of an object; "one" and "another" stand alone as often."""
 
-AFTER = frozenset(
-    "in on at with by of to from over under near through behind beside into onto is are while as "
-    "that who which up down across around along against next inside outside during for off out"
-    .split()
-)
+AFTER = frozenset([
+    "in", "on", "at", "with", "by", "of", "to", "from", "over", "under", "near", "through",
+    "behind", "beside", "into", "onto", "is", "are", "while", "as", "that", "who", "which", "up",
+    "down", "across", "around", "along", "against", "next", "inside", "outside", "during", "for",
+    "off", "out",
+])
 """Words that such a phrase has ended before."""
 
-NO_THINGS = frozenset(
-    "air area back background bottom couple day distance edge front group left line lot middle "
-    "other others photo photograph picture right set side something top view".split()
-)
+NO_THINGS = frozenset([
+    "air", "area", "back", "background", "bottom", "couple", "day", "distance", "edge", "front",
+    "group", "left", "line", "lot", "middle", "other", "others", "photo", "photograph", "picture",
+    "right", "set", "side", "something", "top", "view",
+])
 """Used as objects are, but parts of a picture or counts, not things in it."""
 
 PLURALS = {"men": "man", "women": "woman", "children": "child", "people": "person"}
