@@ -125,6 +125,8 @@ def test_targets_keep_the_folders_of_photos_and_never_photos_themselves(tmp_path
         targets_of([a / "x.jpg", b / "x.jpg"], [a, b], out)
     with pytest.raises(CaptioningError, match="photos are never changed"):
         targets_of(photos, [a], a)
+    with pytest.raises(CaptioningError, match="is a file, where a folder"):
+        targets_of(photos, [a], a / "x.jpg")
     (tmp_path / "link").symlink_to(a)
     with pytest.raises(CaptioningError, match="photos are never changed"):
         targets_of(photos, [a], tmp_path / "link")
