@@ -167,15 +167,14 @@ class RowsFile:
 
     def _read(self) -> list[str]:
         """The whole rows after the header."""
-        raw = self._path.read_bytes()
+        raw, header = self._path.read_bytes(), self._rows.header
         try:
             text = raw[: raw.rfind(b"\n") + 1].decode("utf-8")
         except UnicodeDecodeError:
-            text = "\0"
-        header = self._rows.header
-        if header.startswith(text):
+            text = None
+        if text is not None and header.startswith(text):
             return []  # cut off within its header
-        if not text.startswith(header):
+        if text is None or not text.startswith(header):
             raise CaptioningError(
                 f"{self._path} doesn't begin as this --format does; it was made by other options "
                 "or another program: name another file with -o, or --overwrite it"
@@ -194,7 +193,7 @@ class Sidecars:
 
     def has(self, photo: Path) -> bool:
         """Whether the photo has its sidecar, and is to keep it."""
-        return self._resume and self._targets[photo].exists()
+        return self._resume and _stat(self._targets[photo]) is not None
 
     def write(self, caption: Caption) -> None:
         """Write the sidecar, whole or not at all."""
@@ -215,7 +214,7 @@ class Copies:
 
     def has(self, photo: Path) -> bool:
         """Whether the photo has its copy, and is to keep it."""
-        return self._resume and self._targets[photo].exists()
+        return self._resume and _stat(self._targets[photo]) is not None
 
     def write(self, caption: Caption) -> None:
         """Write the copy. Raises `NoCopyError` for a kind of image that carries no description."""
@@ -275,8 +274,10 @@ def targets_of(
 
     given: the files and folders that the photos came from; a photo has the same place in
     `folder` as in the folder given. Raises `CaptioningError` when two photos would make one
-    file, or a file would be made over a photo.
+    file, a file would be made over a photo, or the folder is a file.
     """
+    if folder is not None and folder.exists() and not folder.is_dir():
+        raise CaptioningError(f"{folder} is a file, where a folder is wanted")
     originals = {(stat.st_dev, stat.st_ino): photo for photo in photos if (stat := _stat(photo))}
     targets: dict[Path, Path] = {}
     makers: dict[Path, Path] = {}
@@ -309,7 +310,7 @@ def refuse_inside(folder: Path, given: Sequence[Path]) -> None:
 
 def refuse_existing(targets: dict[Path, Path]) -> None:
     """Raise `CaptioningError` when one of the files to be made is there already."""
-    there = [target for target in targets.values() if target.exists()]
+    there = [target for target in targets.values() if _stat(target)]
     if there:
         more = f" and {len(there) - 1:,} more are" if len(there) > 1 else " is"
         raise CaptioningError(

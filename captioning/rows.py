@@ -96,8 +96,9 @@ class Table:
         return name, float(score)
 
     def marked(self, row: str, unsure: bool) -> str:
-        """The row with yes or no as its mark."""
-        return self._line([*self._cells(row)[:3], "yes" if unsure else "no"])
+        """The row with yes or no as its mark, if it has a place for it."""
+        cells = [*self._cells(row)[:3], "yes" if unsure else "no"]
+        return self._line(cells[: len(self.columns)])
 
     def _cells(self, row: str) -> list[str]:
         cells = next(csv.reader(io.StringIO(row, newline="")))

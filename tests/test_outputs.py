@@ -1,0 +1,193 @@
+"""Outputs: what a killed run leaves, two runs at once, sidecars, copies with descriptions."""
+
+import io
+import subprocess
+import sys
+from pathlib import Path
+
+import pyexiv2
+import pytest
+from PIL import Image
+
+from captioning.captioner import Caption
+from captioning.errors import CaptioningError
+from captioning.outputs import (
+    Copies,
+    NoCopyError,
+    RowsFile,
+    Sidecars,
+    describe_image,
+    locked,
+    refuse_existing,
+    refuse_inside,
+    targets_of,
+)
+from captioning.rows import JsonLines, Page, Rows, Table, Text
+from tests.conftest import ROOT
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from captioning.outputs import locked
+with locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def captions(count: int = 5) -> list[Caption]:
+    names = ["a.jpg", "two\nlines.jpg", '"q",.jpg', "ü.jpg", "bad\udcff.jpg"]
+    return [Caption(Path(names[i]), f"a dog {i}", -1.0 - i / 7) for i in range(count)]
+
+
+def formats(tmp_path: Path) -> list[Rows]:
+    return [Text(), Table(), Table(marks=True), JsonLines(), Page(tmp_path)]
+
+
+@pytest.mark.parametrize("number", range(5), ids=["text", "csv", "csv marked", "jsonl", "html"])
+def test_a_file_cut_off_at_any_byte_is_gone_on_with(tmp_path: Path, number: int) -> None:
+    rows = formats(tmp_path)[number]
+    unsure = 0.4 if number else None
+    path = tmp_path / "out"
+
+    def fill(**how: bool) -> bytes:
+        output = RowsFile(path, rows, unsure=unsure, **how)
+        for caption in captions():
+            if not output.has(caption.image):
+                output.write(caption)
+        between.append(path.read_bytes())
+        output.finish()
+        return path.read_bytes()
+
+    between: list[bytes] = []
+    whole = fill()
+    cuts = range(max(0, len(rows.header) - 20), len(between[0]) + 1, 5 if number == 4 else 1)
+    for cut in (0, *cuts):
+        path.write_bytes(between[0][:cut])
+        assert fill(resume=True) == whole, cut
+    assert fill(resume=True) == whole  # nothing left to do
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out"]
+
+
+def test_what_is_there_is_neither_lost_nor_mixed_up(tmp_path: Path) -> None:
+    path = tmp_path / "out.csv"
+    path.write_text("my own notes\nof last year\n")
+    with pytest.raises(CaptioningError, match="--resume goes on with it, --overwrite"):
+        RowsFile(path, Table())
+    with pytest.raises(CaptioningError, match="doesn't begin as this --format does"):
+        RowsFile(path, Table(), resume=True)
+    with pytest.raises(CaptioningError, match="row 1, is no row"):
+        RowsFile(path, JsonLines(), resume=True)
+    path.write_bytes(b"\xff\xfe\n")
+    with pytest.raises(CaptioningError, match="doesn't begin"):
+        RowsFile(path, Text(), resume=True)
+    assert path.read_bytes() == b"\xff\xfe\n"
+    RowsFile(path, Table(), overwrite=True).write(captions()[0])
+    assert path.read_text() == "image,caption,score\na.jpg,a dog 0,-1.0000\n"
+    with pytest.raises(CaptioningError, match="doesn't begin"):
+        RowsFile(path, Table(marks=True), resume=True)
+    with pytest.raises(CaptioningError, match="is a folder"):
+        RowsFile(tmp_path, Table())
+
+
+def test_two_runs_on_one_output_refuse_each_other_until_one_is_killed(tmp_path: Path) -> None:
+    output = tmp_path / "new" / "out.csv"
+    with locked(output):
+        with pytest.raises(CaptioningError, match="another run is writing"), locked(output):
+            pass
+        with locked(tmp_path / "new" / "other.csv"):
+            pass
+    for _ in range(2):
+        with subprocess.Popen(
+            [sys.executable, "-c", HOLD, str(output)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+        ) as other:
+            assert other.stdout.readline() == "held\n"
+            with pytest.raises(CaptioningError, match="another run is writing"), locked(output):
+                pass
+            other.kill()
+        with locked(output):  # a killed holder holds nothing
+            pass
+    assert not list((tmp_path / "new").iterdir())
+
+
+def test_targets_keep_the_folders_of_photos_and_never_photos_themselves(tmp_path: Path) -> None:
+    a, b = tmp_path / "a", tmp_path / "b"
+    for photo in (a / "x.jpg", a / "sub" / "x.jpg", b / "x.jpg"):
+        photo.parent.mkdir(parents=True, exist_ok=True)
+        photo.write_text("")
+    out = tmp_path / "out"
+    photos = [a / "x.jpg", a / "sub" / "x.jpg"]
+    assert targets_of(photos, [a], out, ".txt") == {
+        photos[0]: out / "x.jpg.txt", photos[1]: out / "sub" / "x.jpg.txt"
+    }
+    assert targets_of(photos[:1], photos[:1], None, ".txt")[photos[0]] == a / "x.jpg.txt"
+    with pytest.raises(CaptioningError, match="would both become"):
+        targets_of([a / "x.jpg", b / "x.jpg"], [a, b], out)
+    with pytest.raises(CaptioningError, match="photos are never changed"):
+        targets_of(photos, [a], a)
+    with pytest.raises(CaptioningError, match="is a file, where a folder"):
+        targets_of(photos, [a], a / "x.jpg")
+    (tmp_path / "link").symlink_to(a)
+    with pytest.raises(CaptioningError, match="photos are never changed"):
+        targets_of(photos, [a], tmp_path / "link")
+    with pytest.raises(CaptioningError, match="captioned themselves"):
+        refuse_inside(a / "copies", [a])
+    refuse_inside(out, [a])
+    (a / "x.jpg.txt").write_text("my own words")
+    with pytest.raises(CaptioningError, match="x.jpg.txt is there already"):
+        refuse_existing(targets_of(photos, [a], None, ".txt"))
+
+
+def test_sidecars_that_are_there_are_kept_on_resuming(tmp_path: Path) -> None:
+    photo = tmp_path / "a.jpg"
+    sidecar = tmp_path / "a.jpg.txt"
+    output = Sidecars({photo: sidecar})
+    assert not output.has(photo)
+    output.write(Caption(photo, "a dög runs", -1.0))
+    assert sidecar.read_text(encoding="utf-8") == "a dög runs\n"
+    assert not output.has(photo)
+    assert Sidecars({photo: sidecar}, resume=True).has(photo)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_a_copy_has_the_description_and_the_photo_s_own_pixels(tmp_path: Path, kind: str) -> None:
+    image = Image.effect_noise((40, 30), 90).convert("RGB")
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "Maker"
+    photo, copy = tmp_path / f"a.{kind.lower()}", tmp_path / "out" / f"a.{kind.lower()}"
+    image.save(photo, kind, exif=exif)
+    before = photo.read_bytes()
+    Copies({photo: copy}).write(Caption(photo, "a dog & a cát", -1.0))
+    assert photo.read_bytes() == before
+    with Image.open(photo) as old, Image.open(copy) as new:
+        assert new.getexif()[0x0112] == 6
+        assert new.getexif()[0x010F] == "Maker"
+        assert old.tobytes() == new.tobytes()
+    with pyexiv2.ImageData(copy.read_bytes()) as file:
+        xmp, exif, iptc = file.read_xmp(), file.read_exif(), file.read_iptc()
+    said = {'lang="x-default"': "a dog & a cát"}
+    assert xmp["Xmp.dc.description"] == xmp["Xmp.iptc.AltTextAccessibility"] == said
+    assert exif["Exif.Image.ImageDescription"] == "a dog & a cát"
+    assert kind == "WEBP" or iptc["Iptc.Application2.Caption"] == "a dog & a cát"
+
+
+def test_an_old_description_is_replaced_in_the_copy_alone() -> None:
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "JPEG")
+    first = describe_image(file.getvalue(), "an old description")
+    second = describe_image(first, "a new one")
+    with pyexiv2.ImageData(second) as image:
+        assert image.read_xmp()["Xmp.dc.description"] == {'lang="x-default"': "a new one"}
+        assert image.read_iptc()["Iptc.Application2.Caption"] == "a new one"
+
+
+@pytest.mark.parametrize("kind", ["GIF", "BMP"])
+def test_kinds_of_images_without_descriptions_are_named(tmp_path: Path, kind: str) -> None:
+    photo = tmp_path / f"a.{kind.lower()}"
+    Image.new("RGB", (8, 8)).save(photo, kind)
+    with pytest.raises(NoCopyError, match="can't carry a description"):
+        Copies({photo: tmp_path / "out" / photo.name}).write(Caption(photo, "a dog", -1.0))
+    for damaged in (b"", b"no image", b"\xff\xd8\xff"):
+        with pytest.raises(NoCopyError):
+            describe_image(damaged, "a dog")
+    assert not (tmp_path / "out").exists()
