@@ -136,7 +136,7 @@ class Page:
             with gr.Column(visible=False) as closer:
                 # Other values are let through: choices may be gone when a choice arrives.
                 chosen = gr.Dropdown(
-                    label="Look closer at", choices=[], allow_custom_value=True, filterable=False
+                    label="Look closer at", choices=[], allow_custom_value=True
                 )
                 details = gr.HTML(elem_id="details")
                 text = gr.Textbox(label="Your caption", max_lines=3)
