@@ -136,7 +136,7 @@ class Page:
             with gr.Column(visible=False) as closer:
                 # Other values are let through: choices may be gone when a choice arrives.
                 chosen = gr.Dropdown(
-                    label="Look closer at", choices=[], allow_custom_value=True, filterable=False
+                    label="Look closer at", choices=[], allow_custom_value=True
                 )
                 details = gr.HTML(elem_id="details")
                 text = gr.Textbox(label="Your caption", max_lines=3)
@@ -230,17 +230,17 @@ class Page:
         text = " ".join(text.split())
         photo = one_of(photos, chosen)
         if not photo or not text:
-            return notes(["Write a caption first; nothing was kept."]), cards(photos)
-        if len(text) > LONGEST_CAPTION:
-            return notes([f"A caption has at most {LONGEST_CAPTION} letters; nothing was kept."]), (
-                cards(photos)
-            )
-        try:
-            keep_correction(self._corrections, photo.name, text, photo.best[0][0])
-        except CaptioningError as error:
-            return notes([f"{error}; nothing was kept."]), cards(photos)
-        photo.corrected = text
-        return notes([f"Kept your caption of {photo.name} in {self._corrections}."]), cards(photos)
+            said = "Write a caption first; nothing was kept."
+        elif len(text) > LONGEST_CAPTION:
+            said = f"A caption has at most {LONGEST_CAPTION} letters; nothing was kept."
+        else:
+            try:
+                keep_correction(self._corrections, photo.name, text, photo.best[0][0])
+                photo.corrected = text
+                said = f"Kept your caption of {photo.name} in {self._corrections}."
+            except CaptioningError as error:
+                said = f"{error}; nothing was kept."
+        return notes([said]), cards(photos)
 
     def forget(self, photos: list) -> tuple:
         """Empty the page."""
