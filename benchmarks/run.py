@@ -115,6 +115,7 @@ def write_readme(about: dict[str, Any], rows: list["Comparison"], grown: list) -
         ("{machine}", [about["machine"]]),
         ("{limit}", [f"{about['float32']:,.0f} GFLOP/s in float32, {about['bfloat16']:,.0f} in "
                      "bfloat16"]),
+        ("{load}", [about["load"]]),
         ("{command}", [about["command"]]),
         ("{comparisons}", markdown([shown(row) for row in rows])),
         ("{growth}", table(grown)),
@@ -135,6 +136,7 @@ def main() -> int:
 
     about = {
         "machine": machine.describe(),
+        "load": machine.load(),
         "command": f"python benchmarks/run.py {arguments.step}",
         **{kind: machine.peak(kind) / 1e9 for kind in ("float32", "bfloat16")},
     }
