@@ -106,7 +106,7 @@ def features(
         yield Comparison(
             f"vectors, {name}, {encoder.precision}", "photos/s", before.wall, after.wall,
             after.wall / before.wall, after.processor / before.processor, target,
-            share=after.wall * operations / machine.peak(encoder.precision),
+            share=machine.cores() * after.processor * operations / machine.peak(encoder.precision),
             checks={"least cosine": least_cosine(found["classic"], found["ours"][: len(few)])},
         )
 
@@ -182,7 +182,7 @@ def training(
     yield Comparison(
         "training, merge model, float32", "captions/s", before.wall, after.wall,
         after.wall / before.wall, after.processor / before.processor, 16.0,
-        share=after.wall * share / machine.peak(), checks=losses,
+        share=machine.cores() * after.processor * share / machine.peak(), checks=losses,
     )
 
 

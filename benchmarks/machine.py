@@ -1,10 +1,9 @@
-"""What the machine can do: its description, its largest matrix product, seconds and memory."""
+"""What the machine can do: its description, its largest matrix product, memory."""
 
 import os
 import platform
 import resource
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 SIDE = 3072
@@ -28,37 +27,41 @@ def describe() -> str:
     backend = keras.backend.backend()
     version = __import__(backend).__version__
     return (
-        f"{len(os.sched_getaffinity(0))} cores, {processor}"
+        f"{cores()} cores, {processor}"
         f"{' (' + ', '.join(wide) + ')' if wide else ''}, {memory:.0f} GiB; Python "
         f"{platform.python_version()}, Keras {keras.__version__}, {backend} {version}, "
         f"NumPy {np.__version__}"
     )
 
 
-def seconds_of(work: Callable[[], object], times: int = 1) -> float:
-    """The least wall time of `work` in so many tries."""
-    least = float("inf")
-    for _ in range(times):
-        began = time.perf_counter()
-        work()
-        least = min(least, time.perf_counter() - began)
-    return least
+def load() -> str:
+    """How busy the machine was when the measuring began, in a sentence."""
+    busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
+    return f"When this was measured, {busy:.1f} programs on average wanted the processor already."
 
 
 def peak(dtype: str = "float32") -> float:
-    """Floating-point operations a second of a large matrix product, the best of several."""
+    """Floating-point operations a second, on all cores, of a large matrix product.
+
+    The best of several, by the processor's time: what else runs takes less of that away.
+    """
     import keras
     import numpy as np
 
     values = np.random.default_rng(0).normal(size=(SIDE, SIDE)).astype(np.float32)
     matrix = keras.ops.cast(keras.ops.convert_to_tensor(values), dtype)
-
-    def product() -> None:
+    least = float("inf")
+    for _ in range(8):
+        began = time.process_time()
         # One number is read back, so that a backend that computes later has computed.
         float(np.asarray(keras.ops.matmul(matrix, matrix)[0, 0], np.float32))
+        least = min(least, time.process_time() - began)
+    return cores() * 2 * SIDE**3 / least
 
-    product()
-    return 2 * SIDE**3 / seconds_of(product, 7)
+
+def cores() -> int:
+    """How many processors this program may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def memory_peak() -> float:

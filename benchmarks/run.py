@@ -79,6 +79,16 @@ def some_photos(arguments: argparse.Namespace, folder: Path) -> list[Path]:
     return [folder / "Flicker8k_Dataset" / name for name in names]
 
 
+def command_of(arguments: argparse.Namespace) -> str:
+    """The command that measures the same; folders and files by name alone."""
+    parts = ["python benchmarks/run.py", arguments.step]
+    if arguments.images:
+        parts += ["--images", arguments.images.name, "--weights", Path(arguments.weights).name]
+    parts += ["--photos", arguments.photos, "--rounds", arguments.rounds]
+    parts += ["--sizes", *arguments.sizes] if arguments.step in ("growth", "all") else []
+    return " ".join(map(str, parts))
+
+
 def shown(row: "Comparison") -> list[str]:
     """A comparison's cells, for people."""
     limit = "" if row.share is None else f"{row.share:.0%}"
@@ -115,6 +125,7 @@ def write_readme(about: dict[str, Any], rows: list["Comparison"], grown: list) -
         ("{machine}", [about["machine"]]),
         ("{limit}", [f"{about['float32']:,.0f} GFLOP/s in float32, {about['bfloat16']:,.0f} in "
                      "bfloat16"]),
+        ("{load}", [about["load"]]),
         ("{command}", [about["command"]]),
         ("{comparisons}", markdown([shown(row) for row in rows])),
         ("{growth}", table(grown)),
@@ -135,7 +146,8 @@ def main() -> int:
 
     about = {
         "machine": machine.describe(),
-        "command": f"python benchmarks/run.py {arguments.step}",
+        "load": machine.load(),
+        "command": command_of(arguments),
         **{kind: machine.peak(kind) / 1e9 for kind in ("float32", "bfloat16")},
     }
     if arguments.format == "text":
