@@ -3,16 +3,17 @@
 `model.keras`     architecture and weights, the weights in half precision
 `captioner.json`  vocabulary and cleaning rules, encoder and its preprocessing, maximal length,
                   decoding defaults, how it was trained, versions
-`trained_on.txt`  the file names of the training photos, which must not be scored
+`trained_on.txt`  digests of the training photos' names, which must not be scored
 `history.csv`, `curves.png`, `model.png`, `scores.json`  for people
 """
 
 import csv
+import hashlib
 import io
 import platform
 import unicodedata
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +21,7 @@ from typing import Any
 
 from captioning.encoders import ENCODERS
 from captioning.errors import CaptioningError
-from captioning.files import read_json, write_json, write_text, written_whole
+from captioning.files import read_json, read_text, write_json, write_text, written_whole
 from captioning.model_file import LARGEST_JSON, check_model_file
 from captioning.text import CLEANING, Tokenizer
 
@@ -110,6 +111,23 @@ def save_bundle(
         "words": list(tokenizer.words),
     }
     write_json(folder / ABOUT, about)
+
+
+def write_trained_on(folder: Path, names: list[str]) -> None:
+    """Write down which photos a model was trained on, as digests of their file names."""
+    write_text(Path(folder) / TRAINED_ON, "".join(f"{row}\n" for row in map(_digest_of, names)))
+
+
+def trained_on(folder: Path, names: Iterable[str]) -> set[str]:
+    """Those of the file names that a model's folder lists as trained on."""
+    if not (Path(folder) / TRAINED_ON).is_file():
+        return set()
+    known = set(read_text(Path(folder) / TRAINED_ON, "the training photos").split("\n"))
+    return {name for name in names if _digest_of(name) in known}
+
+
+def _digest_of(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()[:12]
 
 
 def _halve_weights(file: Path) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from captioning.bundle import TRAINED_ON
+from captioning.bundle import trained_on
 from captioning.captioner import Captioner
 from captioning.dataset import read_dataset
 from captioning.errors import CaptioningError
 from captioning.extraction import extract_features
-from captioning.files import read_text, write_json, write_text
+from captioning.files import write_json, write_text
 from captioning.prepare import Prepared
 from captioning.scoring import TOKENISATION, Scores, has_java, score_captions
 from captioning.store import read_features
@@ -206,10 +206,8 @@ def refuse_overlap(names: Iterable[str], split: str, folder: Path, train: list[s
 
     train: the training photos of the data at hand; the model's own list counts as well.
     """
-    trained = set(train)
-    if (folder / TRAINED_ON).is_file():
-        trained |= set(read_text(folder / TRAINED_ON, "the training photos").split("\n"))
-    shared = sorted(trained & set(names))
+    names = set(names)
+    shared = sorted(names & set(train) | trained_on(folder, names))
     if shared:
         more = f", and {len(shared) - 10:,} more" if len(shared) > 10 else ""
         raise CaptioningError(

@@ -5,9 +5,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from captioning.bundle import TRAINED_ON, Bundle, save_bundle, write_history
+from captioning.bundle import Bundle, save_bundle, write_history, write_trained_on
 from captioning.errors import CaptioningError
-from captioning.files import write_text
 from captioning.finetuning import finetune
 from captioning.pictures import draw_curves, draw_model, save_figure
 from captioning.prepare import Prepared
@@ -59,7 +58,7 @@ def train_model(
         "seconds": round(sum(row["seconds"] for row in progress.history)),
         "before": before,
     }
-    write_text(output / TRAINED_ON, "".join(f"{n}\n" for n in prepared.splits["train"]))
+    write_trained_on(output, prepared.splits["train"])
     save_bundle(
         output, model, prepared.tokenizer, prepared.features.made_by, prepared.longest, training
     )
