@@ -105,7 +105,9 @@ def write_files(arguments: argparse.Namespace, dataset: "Dataset") -> None:
         arguments.views * arguments.grids, arguments.max_pixels,
     )
     for name, reason in features.failed.items():
-        print(f"passed over {name}: {reason}", file=sys.stderr)
+        # Names may hold line ends, and what steers a terminal.
+        shown = name if name.isprintable() else ascii(name)
+        print(f"passed over {shown}: {reason}", file=sys.stderr)
     print(
         f"{len(features.vectors):,} vectors of {encoder.settings.vector_size:,} numbers in "
         f"{arguments.output / 'features.p'} ({time.perf_counter() - began:.0f} s); next: "

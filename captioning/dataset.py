@@ -14,8 +14,8 @@ from captioning.text import clean_caption
 
 SPLITS = ("train", "dev", "test")
 IMAGE_ENDINGS = {
-    ".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic", ".heif",
-    ".jp2", ".ppm", ".pgm",
+    ".jpg", ".jpeg", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".heic",
+    ".heif", ".jp2", ".mpo", ".ppm", ".pgm", ".pbm", ".tga", ".qoi",
 }
 _SPLIT_FILE = "Flickr_8k.{}Images.txt"
 _TOKEN_FILE = "Flickr8k.token.txt"
@@ -184,7 +184,7 @@ def _table_rows(path: Path) -> list[tuple[str, str]]:
                 raise CaptioningError(
                     f"{path}, line {reader.line_num}: expected image,caption, got {row[:3]!r}"
                 )
-            rows.append((row[0].strip(), row[1]))
+            rows.append((row[0], row[1]))
     except csv.Error as error:
         raise CaptioningError(f"{path}, line {reader.line_num}: {error}") from None
     if not rows:

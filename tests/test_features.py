@@ -1,5 +1,6 @@
 """Extraction: what is written, what is survived, what is gone on with."""
 
+import csv
 import http.server
 import json
 import pickle
@@ -11,7 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from captioning.dataset import IMAGE_ENDINGS
 from captioning.download import download_flickr8k
 from captioning.encoders import ENCODERS, load_encoder
 from captioning.errors import CaptioningError
@@ -20,6 +23,7 @@ from captioning.images import load_array
 from captioning.prepare import read_prepared, read_tokenizer
 from captioning.store import FeatureWriter, read_features
 from tests.conftest import BLOCK13, script
+from tests.odd_images import OPENS, SAME, WHITE, write_collection
 
 
 def test_the_three_files_are_what_the_seed_project_writes(data_folder: Path) -> None:
@@ -291,3 +295,30 @@ def test_block13_of_the_real_weights_and_the_message_for_block14(shared: Path) -
     assert 0.2 < np.corrcoef(vectors)[0, 1] < 0.9999
     with pytest.raises(CaptioningError, match="--encoder xception-block13"):
         load_encoder("xception", str(BLOCK13)).encode(images)
+
+
+def test_names_of_all_kinds_and_the_limit_on_pixels(tmp_path: Path) -> None:
+    """The collection of odd files through features.py and back: nothing lost, nothing confused."""
+    images, text = tmp_path / "images", tmp_path / "text"
+    images.mkdir()
+    text.mkdir()
+    expected = write_collection(images)
+    Image.new("RGB", (3000, 100)).save(images / "wide.png")
+    in_table = [name for name in expected if name.isascii() or "\udcff" not in name]
+    with (text / "captions.csv").open("w", encoding="utf-8", newline="") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["image", "caption"])
+        table.writerows([name, "A dog runs ."] for name in in_table)
+    done = script(
+        "features.py", "--images", images, "--text", text, "--output", tmp_path / "out",
+        "--encoder", "mini-xception", "--min-count", 1, "--max-pixels", 290_000,
+    )
+    assert done.returncode == 0, done.stderr
+    features = read_features(tmp_path / "out")
+    named = {name for name in expected if Path(name).suffix.lower() in IMAGE_ENDINGS}
+    good = {name for name in named if expected[name] in (SAME, WHITE, OPENS)}
+    assert set(features.vectors) == good
+    assert set(features.failed) == named - good | {"wide.png"}
+    assert features.failed["wide.png"].endswith("the limit of 290,000")
+    assert "passed over wide.png: " in done.stderr
+    assert set(read_prepared(tmp_path / "out").captions) == set(in_table)
