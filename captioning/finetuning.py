@@ -61,10 +61,11 @@ def finetune(
     resume: bool = False,
     after_epoch: Callable[[Progress], None] | None = None,
 ) -> tuple[keras.Model, Progress]:
-    """Fine-tune a trained model; give the mean of its weights after the epochs up to the best.
+    """Fine-tune a trained model; give the mean of its weights, from before to the best epoch.
 
-    A fine-tuning wanders: the mean of where it stood is better than where it stands (Izmailov et
-    al. 2018, https://arxiv.org/abs/1803.05407). Dev's CIDEr is that of the mean.
+    A fine-tuning wanders, and forgets: the mean of where it stood is better than where it stands
+    (Izmailov et al. 2018, https://arxiv.org/abs/1803.05407), and where it began counts too
+    (Wortsman et al. 2022, https://arxiv.org/abs/2109.01903). Dev's CIDEr is that of the mean.
     Ends as `training.train` when the loss is no number any more. Raises `CaptioningError` when
     there is nothing to resume, or other settings or data.
     """
@@ -78,12 +79,13 @@ def finetune(
         progress = Progress(asdict(settings), about_data)
         compile_for_finetuning(model, settings)
         mean = keras.models.clone_model(model)
+        mean.set_weights(model.get_weights())
     photos = {split: Photos(prepared, split, settings.decoder) for split in ("train", "dev")}
     steps, mean_steps = steps_of(model), steps_of(mean)
 
     def epoch() -> None:
         row = _finetune_epoch(model, steps, photos["train"], progress, settings)
-        add_to_mean(mean, model, progress.epoch)
+        add_to_mean(mean, model, progress.epoch + 1)  # with the weights before the first epoch
         row["dev_CIDEr"] = greedy_cider(mean_steps, photos["dev"], settings.longest)
         print(f"dev CIDEr of the mean: {row['dev_CIDEr']:.1f}", file=sys.stderr)
         progress.record(row, row["dev_CIDEr"])
