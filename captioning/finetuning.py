@@ -95,7 +95,7 @@ def finetune(
 
 def add_to_mean(mean: keras.Model, model: keras.Model, count: int) -> None:
     """Make the weights of `mean`, the mean of `count - 1` models', the mean of `count` models'."""
-    for kept, new in zip(mean.weights, model.weights, strict=True):
+    for kept, new in zip(mean.trainable_weights, model.trainable_weights, strict=True):
         before = np.asarray(kept)
         kept.assign(before + (np.asarray(new) - before) / count)
 

@@ -19,16 +19,19 @@ def test_a_shipped_model_is_whole_small_and_says_sentences(folder: Path) -> None
     about = read_about(folder)
     assert about["encoder"]["name"] == "xception-block13"
     captioner = load(folder)
-    vectors = np.random.default_rng(0).random((3, 1024), dtype=np.float32)
+    grids = np.random.default_rng(0).random((3, 2, 100, 1024), dtype=np.float32)
+    vectors = grids.mean(axis=(1, 2))  # (3, 1024)
     for beam in (1, 3):
-        for (best, *_) in captioner.describe(vectors, beam=beam):
+        for (best, *_) in captioner.describe(vectors, grids, beam=beam):
             words = captioner.text(best).split()
             assert 3 <= len(words) <= about["max_length"]
             assert set(words) <= set(about["words"])
 
 
-def test_there_is_a_shipped_model() -> None:
-    assert FOLDERS
+def test_both_models_are_shipped_and_small_together() -> None:
+    assert len(FOLDERS) == len(SHIPPED) == 2
+    sizes = [file.stat().st_size for folder in FOLDERS for file in folder.iterdir()]
+    assert sum(sizes) < 40e6
 
 
 @pytest.mark.flickr8k

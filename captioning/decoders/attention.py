@@ -38,7 +38,9 @@ def build_attention(
     # === The captions so far ===
     words = layers.Input((None, None), dtype="int32", name="words")
     embedding = layers.ReversibleEmbedding(vocabulary, width, name="embedding")
-    x = layers.Dropout(dropout, name="word_dropout")(embedding(words))  # (P, C, T, width)
+    # Tied vectors are small at first: unscaled, the photo's code would drown them.
+    x = layers.LayerNormalization(name="word_norm")(embedding(words))  # (P, C, T, width)
+    x = layers.Dropout(dropout, name="word_dropout")(x)
     hidden, _, _ = CaptionLSTM(width, name="lstm")(x, photo)  # (P, C, T, width)
 
     # === Where to look, and the next word ===
@@ -127,7 +129,8 @@ class AttentionSteps:
         word = layers.Input((None, 1), dtype="int32")  # (P, K, 1)
         regions, photo = (layers.Input(part.shape[1:]) for part in parts)
         hidden, cell = layers.Input((None, width)), layers.Input((None, width))  # (P, K, width)
-        states, *after = get("lstm")(embedding(word), photo, hidden, cell)
+        x = get("word_norm")(embedding(word))  # (P, K, 1, width)
+        states, *after = get("lstm")(x, photo, hidden, cell)
         x, seen = get("look")(states, regions)
         logits = embedding(x, reverse=True)[:, :, 0]  # (P, K, vocabulary)
         self._step = for_prediction(
