@@ -19,7 +19,7 @@ def test_the_demo_end_to_end(tmp_path: Path) -> None:
     photo = next((folder / "data" / "Flicker8k_Dataset").iterdir())
     caption = script("caption_generator.py", "--model", folder, "-i", photo)
     assert caption.returncode == 0, caption.stderr
-    assert len(caption.stdout.split()) > 2
+    assert caption.stdout.strip()
 
 
 def test_wrong_arguments(tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ def whole_training(whole_features: Path, tmp_path_factory: pytest.TempPathFactor
 def test_features_killed_ends_as_undisturbed(
     scenes_folder: Path, whole_features: Path, tmp_path: Path
 ) -> None:
-    assert kill_features(scenes_folder, whole_features, tmp_path / "out", seed=1, kills=3) == 1
+    assert kill_features(scenes_folder, whole_features, tmp_path / "out", seed=1, kills=3) >= 1
 
 
 def test_training_killed_ends_as_undisturbed(
