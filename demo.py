@@ -93,7 +93,7 @@ def train(prepared: Any, folder: Path, epochs: int, seed: int) -> Any:
 
     settings = TrainingSettings(
         width=128, dropout=0.05, batch_size=128, epochs=epochs, learning_rate=8e-3,
-        schedule="cosine", seed=seed,
+        schedule="cosine", warm_up=1.0, seed=seed,
     )
     train_model(prepared, settings, folder)
     captioner = load(folder)
