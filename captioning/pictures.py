@@ -64,9 +64,14 @@ def draw_model(model: Any) -> Figure:
     for layer in model.layers:
         x, y = places[layer.name]
         for name in parents[layer.name]:
+            above_x, above_y = places[name]
+            around = above_x == x and above_y - y > 1  # past the boxes between
             axes.annotate(
-                "", (x, y + 0.27), (places[name][0], places[name][1] - 0.27),
-                arrowprops={"arrowstyle": "-|>", "color": INK, "linewidth": 1},
+                "", (x, y + 0.27), (above_x, above_y - 0.27),
+                arrowprops={
+                    "arrowstyle": "-|>", "color": INK, "linewidth": 1,
+                    "connectionstyle": f"arc3,rad={1.9 if around else 0}",
+                },
             )
         axes.text(
             x, y, _label(layer), ha="center", va="center", fontsize=9, color=INK,
@@ -86,13 +91,13 @@ def _parents(layer: Any, model: Any) -> list[str]:
 def _place(
     layers: list[Any], depth: dict[str, int], parents: dict[str, list[str]]
 ) -> tuple[dict[str, tuple[float, float]], int]:
-    """Where each box goes: a layer with one parent stays below it, with several between them."""
+    """Where each box goes: a layer stays below its rightmost parent, the caption's side."""
     places: dict[str, tuple[float, float]] = {}
     columns = 0
     for layer in layers:
         above = parents[layer.name]
         if above:
-            x = sum(places[name][0] for name in above) / len(above)
+            x = max(places[name][0] for name in above)
         else:
             x, columns = float(columns), columns + 1
         places[layer.name] = (x, -float(depth[layer.name]))
@@ -102,7 +107,8 @@ def _place(
 def _label(layer: Any) -> str:
     outputs = layer.output if isinstance(layer.output, (list, tuple)) else [layer.output]
     shape = outputs[0].shape
-    numbers = " × ".join("steps" if n is None else str(n) for n in shape[1:])
+    names = iter(("captions", "steps") if shape[1:3] == (None, None) else ("steps",))
+    numbers = " × ".join(next(names) if n is None else str(n) for n in shape[1:])
     parameters = layer.count_params()
     tail = f"   {parameters:,} parameters" if parameters else ""
     return f"{layer.name} ({type(layer).__name__})\n{numbers}{tail}"
