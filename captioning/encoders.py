@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from captioning.errors import CaptioningError
+from captioning.images import VIEWS
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,8 @@ class Encoder:
         return for_prediction(keras.Model(self._pixels, outputs, name=self.settings.name))
 
     def _run(self, model: Any, images: np.ndarray) -> Any:
-        # To compile takes longer than to look at a first single photo, which may be the only one.
-        if len(images) == 1 and not self._compiled:
+        # To compile takes longer than to look at a first photo's views, and it may be the only one.
+        if len(images) <= len(VIEWS) and not self._compiled:
             self._compiled = True  # the next time
             return model(images, training=False)
         return model.predict_on_batch(images)

@@ -14,6 +14,9 @@ from captioning.store import Features, FeatureWriter, Stamp, stamp_of
 
 DECODING_THREADS = 2
 
+IMAGES_AT_ONCE = 16
+"""Views of the same few photos go through the encoder together."""
+
 
 def read_batches(
     paths: Iterable[Path],
@@ -109,13 +112,16 @@ def encode_views(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Vectors (photos, D) of photos, and grids (photos, views, regions, D) of so many views.
 
-    pixels: uint8 (photos, size, size, 3). No grids, None, for 0 views.
+    pixels: uint8 (photos, size, size, 3). No grids, None, for 0 views. However many views there
+    are, no more than `IMAGES_AT_ONCE` images go through the encoder together, or `photos`.
     """
     if not views:
         return encoder.encode(pixels), None
-    vectors, whole = encoder.encode_grids(pixels)
-    grids = [whole]
-    for number in range(1, views):
-        seen = np.stack([view(photo, number) for photo in pixels])
-        grids.append(encoder.encode_grids(seen)[1])
-    return vectors, np.stack(grids, axis=1)
+    seen = np.stack([view(photo, n) for photo in pixels for n in range(views)])
+    at_once = max(IMAGES_AT_ONCE, len(pixels))
+    parts = [
+        encoder.encode_grids(seen[start : start + at_once])
+        for start in range(0, len(seen), at_once)  # (photos * views, size, size, 3)
+    ]
+    vectors, grids = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return vectors[::views], grids.reshape(len(pixels), views, *grids.shape[1:])
