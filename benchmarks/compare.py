@@ -3,9 +3,12 @@
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +59,12 @@ class Rate:
     processor: float
 
 
-def alternate(first: Callable[[], int], second: Callable[[], int], rounds: int) -> list[Rate]:
-    """The rates of two ways that take turns; each gives how many things it did.
+Work = Callable[[], int | tuple[int, float]]
+
+
+def alternate(first: Work, second: Work, rounds: int) -> list[Rate]:
+    """The rates of two ways that take turns; each gives how many things it did, and, if another
+    process did them, how many seconds of the processor that took.
 
     The median of the rounds: what else the machine does falls on both alike.
     """
@@ -66,7 +73,8 @@ def alternate(first: Callable[[], int], second: Callable[[], int], rounds: int) 
         for work, rates in zip((first, second), seen, strict=True):
             wall, before = time.perf_counter(), sum(os.times()[:4])
             done = work()
-            used = sum(os.times()[:4]) - before
+            done, elsewhere = done if isinstance(done, tuple) else (done, 0.0)
+            used = sum(os.times()[:4]) - before + elsewhere
             rates.append((done / (time.perf_counter() - wall), done / max(used, 0.01)))
     return [Rate(*map(float, np.median(rates, axis=0))) for rates in seen]
 
@@ -79,7 +87,6 @@ def features(
 ) -> Iterator[Comparison]:
     """Vectors of photos: one a `predict`, and in batches, in float32 and the fastest precision."""
     from captioning.encoders import load_encoder
-    from captioning.extraction import read_batches
 
     name = "mini-xception" if small else "xception-block13"  # whose weights all files have
     encoders = {kind: load_encoder(name, weights, kind) for kind in ("float32", "auto")}
@@ -93,22 +100,79 @@ def features(
         found["classic"] = classic.encode(network, few, size)
         return len(few)
 
+    def compare(title: str, work: Work, precision: str, target: float) -> Comparison:
+        one_by_one(), work()  # compiled before the clock starts
+        before, after = alternate(one_by_one, work, rounds)
+        return Comparison(
+            f"vectors, {name}, {title}", "photos/s", before.wall, after.wall,
+            after.wall / before.wall, after.processor / before.processor, target,
+            share=machine.cores() * after.processor * operations / machine.peak(precision),
+            checks={"least cosine": least_cosine(found["classic"], found["ours"][: len(few)])},
+        )
+
     for kind, target in (("float32", 3.5), ("auto", 6.0)):
         encoder = encoders[kind]
 
         def in_batches(encoder: Any = encoder) -> int:
-            batches = read_batches(photos, size, 32, {})
-            found["ours"] = np.concatenate([encoder.encode(pixels) for _, pixels in batches])
+            found["ours"] = encode_all(encoder, photos)
             return len(found["ours"])
 
-        one_by_one(), in_batches()  # compiled before the clock starts
-        before, after = alternate(one_by_one, in_batches, rounds)
-        yield Comparison(
-            f"vectors, {name}, {encoder.precision}", "photos/s", before.wall, after.wall,
-            after.wall / before.wall, after.processor / before.processor, target,
-            share=machine.cores() * after.processor * operations / machine.peak(encoder.precision),
-            checks={"least cosine": least_cosine(found["classic"], found["ours"][: len(few)])},
+        yield compare(encoder.precision, in_batches, encoder.precision, target)
+
+    if find_spec("openvino"):
+        with openvino_process(name, photos, weights) as encode:
+
+            def in_openvino() -> tuple[int, float]:
+                found["ours"], seconds = encode()
+                return len(found["ours"]), seconds
+
+            yield compare("OpenVINO", in_openvino, "bfloat16", 6.0)
+
+
+def encode_all(encoder: Any, photos: list[Path]) -> np.ndarray:
+    """Vectors, float32 (photos, D), as `features.py` makes them: read ahead, in batches."""
+    from captioning.extraction import read_batches
+
+    batches = read_batches(photos, encoder.settings.size, 32, {})
+    return np.concatenate([encoder.encode(pixels) for _, pixels in batches])
+
+
+@contextmanager
+def openvino_process(
+    name: str, photos: list[Path], weights: str
+) -> Iterator[Callable[[], tuple[np.ndarray, float]]]:
+    """A process with Keras on OpenVINO; each call gives all vectors and the processor's seconds."""
+    code = "import sys; from benchmarks.compare import serve_vectors; serve_vectors(*sys.argv[1:])"
+    with tempfile.TemporaryDirectory() as folder:
+        answer = Path(folder) / "vectors.npy"
+        process = subprocess.Popen(
+            [sys.executable, "-c", code, name, weights, str(answer), *map(str, photos)],
+            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env={**os.environ, "KERAS_BACKEND": "openvino"},
         )
+
+        def encode() -> tuple[np.ndarray, float]:
+            process.stdin.write("again\n")
+            process.stdin.flush()
+            seconds = float(process.stdout.readline())
+            return np.load(answer), seconds
+
+        with process:  # its end closes the pipes, and so ends the process
+            yield encode
+
+
+def serve_vectors(name: str, weights: str, answer: str, *photos: str) -> None:
+    """For each line of standard input, encode the photos into the file `answer`; print seconds."""
+    from captioning.errors import import_keras
+
+    import_keras()
+    from captioning.encoders import load_encoder
+
+    encoder = load_encoder(name, weights)
+    for _ in sys.stdin:
+        began = time.process_time()
+        np.save(answer, encode_all(encoder, list(map(Path, photos))))
+        print(time.process_time() - began, flush=True)
 
 
 def pooled(encoder: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Seconds and memory as the work grows: made-up vectors of more and more photos.
+"""Seconds and memory as the work grows: made-up vectors and grids of more and more photos.
 
 Each size runs in a process of its own, so that the peak of its memory is its own.
 """
@@ -6,6 +6,7 @@ Each size runs in a process of its own, so that the peak of its memory is its ow
 import json
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +16,9 @@ ROOT = Path(__file__).parent.parent
 
 @dataclass(frozen=True)
 class Growth:
-    """One row of the table: seconds of one epoch and of greedy captions; peaks in MiB."""
+    """One row of the table: seconds of one epoch of the merge model, of greedy captions, and of
+    drawing all batches from a memory-mapped store of grids; peaks of the process' own memory, MiB.
+    """
 
     photos: int
     train_seconds: float
@@ -24,17 +27,20 @@ class Growth:
     decode_seconds: float
     photos_a_second: float
     decode_mebibytes: float
+    grids_seconds: float
+    grids_a_second: float
+    grids_mebibytes: float
 
 
 def measure(sizes: list[int], folder: Path) -> list[Growth]:
-    """Train one epoch on the vectors of so many photos and decode them, for each size."""
+    """Train an epoch on the vectors of so many photos, decode them, read grids, for each size."""
     rows = []
     for photos in sizes:
-        trained, decoded = (_run(what, photos, folder) for what in ("train", "decode"))
-        rows.append(Growth(
-            photos, trained["seconds"], photos / trained["seconds"], trained["mebibytes"],
-            decoded["seconds"], photos / decoded["seconds"], decoded["mebibytes"],
-        ))
+        figures = []
+        for what in ("train", "decode", "grids"):
+            done = _run(what, photos, folder)
+            figures += [done["seconds"], photos / done["seconds"], done["mebibytes"]]
+        rows.append(Growth(photos, *figures))
     return rows
 
 
@@ -50,14 +56,18 @@ def _run(what: str, photos: int, folder: Path) -> dict[str, float]:
 
 
 def work(what: str, photos: int, folder: str) -> None:
-    """What a process does: one epoch, or all captions; prints seconds and its memory's peak."""
+    """What a process does: an epoch, all captions, all grids; prints seconds and memory's peak."""
     from captioning.errors import import_keras
 
     import_keras()
-    from benchmarks.machine import memory_peak
+    from benchmarks.machine import OwnMemory
 
-    seconds = _epoch(photos) if what == "train" else _captions(photos, Path(folder))
-    print(json.dumps({"seconds": seconds, "mebibytes": memory_peak()}))
+    with OwnMemory() as memory:
+        if what == "train":
+            seconds = _epoch(photos)
+        else:
+            seconds = _captions(photos, Path(folder)) if what == "decode" else _grids(photos)
+    print(json.dumps({"seconds": seconds, "mebibytes": memory.peak}))
 
 
 def _epoch(photos: int) -> float:
@@ -94,12 +104,36 @@ def _captions(photos: int, folder: Path) -> float:
     return time.perf_counter() - began
 
 
+def _grids(photos: int) -> float:
+    """Draw every batch of an epoch from a store of grids, as large as Xception's, on disk.
+
+    The file is one hole, which the system reads as zeros: it takes no room.
+    """
+    import numpy as np
+
+    from captioning.batches import PhotoBatches
+    from captioning.encoders import ENCODERS
+
+    settings = ENCODERS["xception-block13"]
+    shape = (photos, settings.grid_side**2, settings.vector_size)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "grids.f16"
+        with path.open("wb") as file:
+            file.truncate(2 * int(np.prod(shape)))
+        grids = np.memmap(path, np.float16, "r", shape=shape)
+        batches = PhotoBatches(grids, np.arange(photos)[:, None], [[[4, 5, 6]]] * photos)
+        began = time.perf_counter()
+        for number in range(len(batches)):
+            batches[number]
+        return time.perf_counter() - began
+
+
 def table(rows: list[Growth]) -> list[str]:
     """The rows as lines of Markdown."""
     lines = [
         "| photos | one epoch (a caption each), s | captions/s | peak, MiB "
-        "| greedy captions, s | photos/s | peak, MiB |",
-        "|---|---|---|---|---|---|---|",
+        "| greedy captions, s | photos/s | peak, MiB | grids read, s | photos/s | peak, MiB |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         values = asdict(row)
