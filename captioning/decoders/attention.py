@@ -7,7 +7,7 @@ import numpy as np
 from keras import layers, ops
 
 from captioning.backend import for_prediction
-from captioning.decoders.layers import Attention, by_caption, by_photo, register
+from captioning.decoders.layers import Attention, GridSteps, by_caption, by_photo, register
 
 
 def build_attention(
@@ -111,12 +111,8 @@ class LookAtRegions(layers.Layer):
         return {**super().get_config(), "heads": self.heads, "dropout": self.rate}
 
 
-class AttentionSteps:
-    """The layers of a trained attention decoder, one word at a time, the LSTM's state kept.
-
-    Photos come P at a time, each with K hypotheses. After a step, `seen` says how much each
-    hypothesis looked at each region, (P, K, regions).
-    """
+class AttentionSteps(GridSteps):
+    """The layers of a trained attention decoder, one word at a time, the LSTM's state kept."""
 
     def __init__(self, model: keras.Model) -> None:
         get = model.get_layer
@@ -141,14 +137,5 @@ class AttentionSteps:
 
     def begin(self, grids: np.ndarray) -> tuple[list[Any], list[np.ndarray]]:
         """What stays (regions, photo code) and the state before the first word."""
-        # Tensors of the backend's own: arrays would be copied at each step.
-        photo = [ops.convert_to_tensor(p) for p in self._photo.predict_on_batch(grids)]
-        return photo, [np.zeros((len(grids), 1, self._width), np.float32)] * 2
-
-    def step(
-        self, words: np.ndarray, photo: list[Any], state: list[np.ndarray]
-    ) -> tuple[np.ndarray, list[np.ndarray]]:
-        """Log-probabilities (P, K, vocabulary) of the word after `words`, int (P, K); new state."""
-        outputs = self._step.predict_on_batch([words[..., None], *photo, *state])
-        log_probabilities, self.seen, *state = map(np.asarray, outputs)
-        return log_probabilities, state
+        state = np.zeros((len(grids), 1, self._width), np.float32)  # (P, 1, width)
+        return self.project(grids), [state, state]

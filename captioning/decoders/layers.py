@@ -8,6 +8,7 @@ import warnings
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers, ops
 
 # The first word of a caption has itself alone to look at; Keras takes that for a mistake.
@@ -87,3 +88,28 @@ def by_caption(x: Any) -> Any:
 def by_photo(x: Any) -> Any:
     """(P, C, T, width) -> (P, C * T, width)"""
     return ops.reshape(x, (ops.shape(x)[0], -1, x.shape[-1]))
+
+
+class GridSteps:
+    """A decoder that looks at the grid, one word at a time; what its models have in common.
+
+    Photos come P at a time, each with K hypotheses. `_photo` makes of grids what stays all
+    through a caption; `_step` makes of words, what stays and the state the log-probabilities, how
+    much each hypothesis looked at each region, `seen` (P, K, regions), and the new state.
+    """
+
+    _photo: keras.Model
+    _step: keras.Model
+    seen: np.ndarray
+
+    def project(self, grids: np.ndarray) -> list[Any]:
+        """What stays of grids (P, regions, D), as tensors: arrays would be copied at each step."""
+        return [ops.convert_to_tensor(part) for part in self._photo.predict_on_batch(grids)]
+
+    def step(
+        self, words: np.ndarray, photo: list[Any], state: list[np.ndarray]
+    ) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Log-probabilities (P, K, vocabulary) of the word after `words`, int (P, K); new state."""
+        outputs = self._step.predict_on_batch([words[..., None], *photo, *state])
+        log_probabilities, self.seen, *state = map(np.asarray, outputs)
+        return log_probabilities, state

@@ -7,7 +7,14 @@ import numpy as np
 from keras import layers, ops
 
 from captioning.backend import for_prediction
-from captioning.decoders.layers import Attention, Places, by_caption, by_photo, register
+from captioning.decoders.layers import (
+    Attention,
+    GridSteps,
+    Places,
+    by_caption,
+    by_photo,
+    register,
+)
 
 
 def build_transformer(
@@ -105,11 +112,8 @@ class DecoderLayer(layers.Layer):
         return {**super().get_config(), "heads": self.heads, "dropout": self.rate}
 
 
-class TransformerSteps:
-    """The layers of a trained transformer, one word at a time, keys and values kept.
-
-    Photos come P at a time, each with K hypotheses.
-    """
+class TransformerSteps(GridSteps):
+    """The layers of a trained transformer, one word at a time, keys and values kept."""
 
     def __init__(self, model: keras.Model) -> None:
         get = model.get_layer
@@ -135,14 +139,6 @@ class TransformerSteps:
 
     def begin(self, grids: np.ndarray) -> tuple[list[Any], list[np.ndarray]]:
         """What stays (the regions' keys and values) and the state before the first word."""
-        # Tensors of the backend's own: arrays would be copied at each step.
-        photo = [ops.convert_to_tensor(p) for p in self._photo.predict_on_batch(grids)]
-        return photo, [np.zeros((len(grids), 1, 0, 2 * self._width), np.float32)] * len(photo)
-
-    def step(
-        self, words: np.ndarray, photo: list[Any], state: list[np.ndarray]
-    ) -> tuple[np.ndarray, list[np.ndarray]]:
-        """Log-probabilities (P, K, vocabulary) of the word after `words`, int (P, K); new state."""
-        outputs = self._step.predict_on_batch([words[..., None], *photo, *state])
-        log_probabilities, self.seen, *state = map(np.asarray, outputs)
-        return log_probabilities, state
+        photo = self.project(grids)
+        nothing = np.zeros((len(grids), 1, 0, 2 * self._width), np.float32)  # (P, 1, 0, 2 * width)
+        return photo, [nothing] * len(photo)
