@@ -47,6 +47,8 @@ def add_wording(add: Any) -> None:
     add("--length-penalty", type=float, metavar="A", help="rank the captions of a beam by "
         "log-probability / length**A (default: the model's own)")
     add("--no-repeat", type=int, default=0, metavar="N", help="never say N words twice")
+    add("--views", type=int, metavar="N", help="for models that look at grids: so many views of "
+        "each photo decide together (default: the model's own; 1 is fastest)")
     add("--ban", default="", metavar="WORD,WORD", help="never say these words")
     add("--max-words", type=int, metavar="N", help="the most words of a caption")
     add("--top", type=int, default=1, metavar="N", help="with --format jsonl: the N best captions")
@@ -73,6 +75,8 @@ def add_results(add: Any) -> None:
 
 def check_arguments(arguments: argparse.Namespace) -> None:
     """Raise `CaptioningError` for values that can't work, before anything heavy is imported."""
+    from captioning.images import VIEWS
+
     for name, least in (("beam", 1), ("top", 1), ("max_words", 1), ("no_repeat", 0),
                         ("max_pixels", 1)):
         value = getattr(arguments, name)
@@ -87,10 +91,10 @@ def check_arguments(arguments: argparse.Namespace) -> None:
         arguments.format = ENDINGS.get(ending, "text")
     if arguments.top > 1 and arguments.format != "jsonl":
         raise CaptioningError("--top wants --format jsonl: the other formats have one caption")
-    if arguments.top > (arguments.beam or 1):
-        if arguments.beam is not None:
-            raise CaptioningError(f"--top {arguments.top} wants a --beam at least as wide")
-        arguments.beam = max(5, arguments.top)
+    if arguments.beam is not None and arguments.top > arguments.beam:
+        raise CaptioningError(f"--top {arguments.top} wants a --beam at least as wide")
+    if arguments.views is not None and not 1 <= arguments.views <= len(VIEWS):
+        raise CaptioningError(f"--views {arguments.views} is not from 1 to {len(VIEWS)}")
     if arguments.resume and arguments.overwrite:
         raise CaptioningError("--resume goes on, --overwrite begins anew: give one of them")
     kept = arguments.output or arguments.embed or arguments.format == "sidecar"
@@ -114,7 +118,10 @@ def check_model(arguments: argparse.Namespace) -> None:
         print(f"model: {arguments.model[0]}", file=sys.stderr)
     about = check_together(arguments.model)
     check_encoder(about["encoder"]["name"], arguments.weights)
-    greedy = (arguments.beam or about["decoding"].get("beam", 1)) == 1
+    own_beam = about["decoding"].get("beam", 1)
+    if arguments.top > (arguments.beam or own_beam):
+        arguments.beam = max(5, arguments.top)
+    greedy = (arguments.beam or own_beam) == 1
     if arguments.length_penalty is not None and greedy:
         raise CaptioningError("--length-penalty ranks the captions of a beam; give --beam too")
     if arguments.attention:
@@ -188,7 +195,7 @@ def caption_all(
     captions = captioner.caption(
         photos, arguments.top, arguments.max_pixels or MAX_PIXELS, beam=arguments.beam,
         length_power=arguments.length_penalty, no_repeat=arguments.no_repeat,
-        max_words=arguments.max_words, ban=arguments.ban.split(","),
+        max_words=arguments.max_words, ban=arguments.ban.split(","), views=arguments.views,
     )
     failed = 0
     # disable=None: a bar on a terminal alone. A single photo is done before one would tell.

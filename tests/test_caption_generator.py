@@ -124,6 +124,7 @@ def test_csv_and_text_of_several(model_folder: Path, photos: Path) -> None:
         (["-i", "x.jpg", "--weights", "none.h5"], "none.h5 is missing"),
         (["-i", "x.jpg", "--length-penalty", "1"], "give --beam too"),
         (["-i", "x.jpg", "--length-penalty", "nan"], "no finite number"),
+        (["-i", "x.jpg", "--views", "5"], "--views 5 is not from 1 to 4"),
         (["-i", "x.jpg", "--no-repeat", "-1"], "--no-repeat -1 is not at least 0"),
         (["-i", "x.jpg", "--max-words", "0"], "--max-words 0"),
         (["-i", "x.jpg", "--max-pixels", "0"], "--max-pixels 0"),
@@ -423,10 +424,10 @@ def test_several_models_and_wording_reach_the_decoder(
     folders = [grids_models["merge"], grids_models["transformer"]]
     both = ("--model", folders[0], "--model", folders[1])
     wording = ("--beam", 3, "--length-penalty", 1.5, "--no-repeat", 2, "--max-words", 5,
-               "--ban", "a,The")
+               "--views", 2, "--ban", "a,The")
     code, printed, messages = run("-i", photo, *both, *wording)
     (expected,) = load(*folders).caption(
-        [photo], beam=3, length_power=1.5, no_repeat=2, max_words=5, ban=["a", "the"]
+        [photo], beam=3, length_power=1.5, no_repeat=2, max_words=5, ban=["a", "the"], views=2
     )
     assert (code, printed, messages) == (0, expected.caption + "\n", "")
     assert not {"a", "the"} & set(printed.split())
