@@ -163,7 +163,7 @@ def open_outputs(
     for kind, (folder, ending) in folders.items():
         targets = outputs.targets_of(photos, arguments.image, folder, ending)
         if folder is not None:
-            stack.enter_context(outputs.locked(folder))
+            stack.enter_context(outputs.only_writer(folder))
         if not (arguments.resume or arguments.overwrite):
             outputs.refuse_existing(targets)
         made.append(kind(targets, arguments.resume))
@@ -177,7 +177,7 @@ def open_outputs(
     }[arguments.format]()
     if where is None:
         return [*made, outputs.Stream(table, arguments.unsure)]
-    stack.enter_context(outputs.locked(where))
+    stack.enter_context(outputs.only_writer(where))
     return [*made, outputs.RowsFile(
         where, table, arguments.resume, arguments.overwrite, arguments.unsure
     )]

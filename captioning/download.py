@@ -1,18 +1,20 @@
 """Flickr8k from the web: two zip archives, checked and laid out into the two folders."""
 
 import shutil
-import tempfile
 import urllib.error
 import urllib.parse
 import urllib.request
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tqdm import tqdm
 
 from captioning.errors import CaptioningError
+from captioning.files import locked
 
 SOURCE = "https://github.com/jbrownlee/Datasets/releases/download/Flickr8k"
 PHOTOS_ZIP, TEXT_ZIP = "Flickr8k_Dataset.zip", "Flickr8k_text.zip"
@@ -50,16 +52,18 @@ def download_flickr8k(
     Shows progress bars. The numbers of photos and captions must be those given. Nothing half
     done is left behind: archives are unpacked beside the folders, then moved. Raises
     `CaptioningError` when the download fails, an address isn't https, a file in an archive would
-    leave the folder, or the archives hold something else.
+    leave the folder, the archives hold something else, or another run is downloading.
     """
     images, text = Path(images), Path(text)
     have_text = (text / "Flickr8k.token.txt").is_file()
     if have_text and images.is_dir() and sum(1 for _ in images.glob("*.jpg")) >= photos:
         return
     _check_address(source)
-    images.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=images.parent, prefix=".download-") as work:
-        beside = Path(work)
+    home = images.parent
+    with (
+        locked(home / ".download.lock", home / ".download", "stop it"),
+        _scratch(home / ".download") as beside,
+    ):
         for name, into in ((TEXT_ZIP, beside / "text"), (PHOTOS_ZIP, beside / "images")):
             _fetch(f"{source.rstrip('/')}/{name}", beside / name)
             _unpack(beside / name, into, {".txt"} if name == TEXT_ZIP else {".jpg"})
@@ -67,6 +71,17 @@ def download_flickr8k(
         _check(beside / "images", beside / "text", photos, captions, source)
         _move_files(beside / "text", text)
         _move_files(beside / "images", images)
+
+
+@contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """An empty folder for a while; what a killed run left in it goes first."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _fetch(url: str, path: Path) -> None:

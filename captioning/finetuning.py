@@ -78,8 +78,7 @@ def finetune(
     else:
         progress = Progress(asdict(settings), about_data)
         compile_for_finetuning(model, settings)
-        mean = keras.models.clone_model(model)
-        mean.set_weights(model.get_weights())
+        mean = copy_of(model)
     photos = {split: Photos(prepared, split, settings.decoder) for split in ("train", "dev")}
     steps, mean_steps = steps_of(model), steps_of(mean)
 
@@ -91,6 +90,16 @@ def finetune(
         progress.record(row, row["dev_CIDEr"])
 
     return run_epochs(epoch, model, progress, checkpoint, after_epoch, mean)
+
+
+def copy_of(model: keras.Model) -> keras.Model:
+    """Another model with the same weights, which says the same."""
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    for layer in copy.layers:
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()  # it computes with what it makes of its weights here
+    return copy
 
 
 def add_to_mean(mean: keras.Model, model: keras.Model, count: int) -> None:

@@ -7,16 +7,15 @@ Each output says whether it `has` a photo's caption already, takes one (`write`)
 import csv
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from tqdm import tqdm
 
 from captioning.captioner import Caption
 from captioning.errors import CaptioningError
-from captioning.files import write_text, written_whole
+from captioning.files import locked, write_text, written_whole
 from captioning.rows import Rows, Table, split_rows, unsure_of
 
 
@@ -24,32 +23,13 @@ class NoCopyError(CaptioningError):
     """A photo whose copy can't carry a description; the message is the reason."""
 
 
-@contextmanager
-def locked(output: Path) -> Iterator[None]:
-    """Keep an output file or folder to this process, by a lock of the operating system.
+def only_writer(output: Path) -> AbstractContextManager[None]:
+    """Keep an output file or folder to this process, by a lock file beside it.
 
-    It is free again however the process ends. Raises `CaptioningError` at once when another
-    process has it.
+    Entering raises `CaptioningError` at once when another process has it.
     """
     output = output.resolve()
-    lock = FileLock(output.with_name(f".{output.name}.lock"))
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(blocking=False)
-    except Timeout:
-        raise CaptioningError(
-            f"another run is writing to {output}; wait for it, or name another with -o"
-        ) from None
-    except OSError as error:
-        raise CaptioningError(f"cannot write beside {output}: {error.strerror}") from None
-    try:
-        yield
-    finally:
-        # It goes while it is locked: who opened it before finds it gone, and tries anew. Windows
-        # keeps open files; filelock removes it there.
-        with suppress(OSError):
-            Path(lock.lock_file).unlink(missing_ok=True)
-        lock.release()
+    return locked(output.with_name(f".{output.name}.lock"), output, "name another with -o")
 
 
 class Stream:

@@ -23,7 +23,7 @@ from captioning import load
 from captioning.captioner import choose_model
 from captioning.errors import CaptioningError, run_script
 from captioning.evaluation import caption_photos
-from captioning.outputs import locked
+from captioning.outputs import only_writer
 from captioning.prepare import read_prepared
 from captioning.rows import unsure_of
 from captioning.scoring import score_captions
@@ -351,7 +351,7 @@ def test_a_second_run_on_one_output_is_refused_at_once(
     model_folder: Path, photos: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "c.csv"
-    with locked(output):
+    with only_writer(output):
         began = time.monotonic()
         done = script("caption_generator.py", "--model", model_folder, "-i", photos, "-o", output)
         assert time.monotonic() - began < 1.5

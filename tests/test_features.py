@@ -19,6 +19,7 @@ from captioning.download import download_flickr8k
 from captioning.encoders import ENCODERS, load_encoder
 from captioning.errors import CaptioningError
 from captioning.extraction import extract_features
+from captioning.files import locked
 from captioning.images import load_array
 from captioning.prepare import read_prepared, read_tokenizer
 from captioning.store import FeatureWriter, read_features
@@ -221,6 +222,26 @@ def test_a_short_or_failing_download_leaves_nothing(tmp_path: Path, archives: st
     with pytest.raises(CaptioningError, match="cannot download"):
         download_flickr8k(images, text, archives + "/nothing-here")
     assert list(home.iterdir()) == []
+
+
+def test_what_a_killed_download_left_goes_and_two_refuse_each_other(
+    tmp_path: Path, archives: str
+) -> None:
+    images, text = tmp_path / "Flicker8k_Dataset", tmp_path / "Flickr_8k_text"
+    left = tmp_path / ".download" / "images"
+    left.mkdir(parents=True)
+    (left / "half.jpg").write_bytes(b"half")
+    with (
+        locked(tmp_path / ".download.lock", left, "wait"),
+        pytest.raises(CaptioningError, match="another run is writing"),
+    ):
+        download_flickr8k(images, text, archives, photos=3, captions=3)
+    assert (left / "half.jpg").exists()
+    download_flickr8k(images, text, archives, photos=3, captions=3)
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "Flicker8k_Dataset", "Flickr_8k_text", "site"
+    }
+    assert sorted(p.name for p in images.iterdir()) == ["0.jpg", "1.jpg", "2.jpg"]
 
 
 class _Elsewhere(http.server.BaseHTTPRequestHandler):

@@ -10,7 +10,7 @@ from pycocoevalcap.cider.cider import Cider
 from captioning.bundle import load_bundle, read_about
 from captioning.cider import CiderD
 from captioning.decoding import sample
-from captioning.finetuning import Rewards, add_to_mean, advantages
+from captioning.finetuning import Rewards, add_to_mean, advantages, copy_of
 from captioning.prepare import read_prepared
 from captioning.text import END, START
 from tests.conftest import script
@@ -72,6 +72,16 @@ def test_the_mean_of_the_epochs_is_exact(grids_models: dict[str, Path]) -> None:
         add_to_mean(mean, model, count)
     for kept, *rows in zip(mean.trainable_weights, *every, strict=True):
         np.testing.assert_allclose(np.asarray(kept), np.mean(rows, axis=0), atol=1e-5)
+
+
+@pytest.mark.parametrize("decoder", ["merge", "attention", "transformer"])
+def test_a_copy_says_the_same(decoder: str, grids_models: dict[str, Path]) -> None:
+    model = load_bundle(grids_models[decoder]).model
+    rows, generator = 3, np.random.default_rng(0)
+    photos = generator.random((rows, *model.inputs[0].shape[1:]), np.float32) + 1
+    words = generator.integers(4, 9, (rows, *[2] * (model.inputs[1].ndim - 2), 5), np.int32)
+    said = model.predict_on_batch([photos, words])
+    np.testing.assert_array_equal(copy_of(model).predict_on_batch([photos, words]), said)
 
 
 @pytest.mark.parametrize("decoder", ["merge", "transformer"])

@@ -3,6 +3,7 @@
 A few kills here; the many under the marker `nightly`: pytest -m nightly tests/test_kills.py
 """
 
+import csv
 import hashlib
 import json
 import os
@@ -42,6 +43,13 @@ def train_command(data: Path, output: Path) -> list[str]:
     return [sys.executable, str(ROOT / "train.py"), "--data", str(data), "--output", str(output),
             "--epochs", "6", "--width", "16", "--batch-size", "32", "--seed", "5",
             "--learning-rate", "3e-3"]
+
+
+def finetune_command(data: Path, initial: Path, output: Path) -> list[str]:
+    """The fine-tuning that is killed."""
+    return [sys.executable, str(ROOT / "train.py"), "--data", str(data), "--output", str(output),
+            "--initial", str(initial), "--finetune", "cider", "--epochs", "4", "--samples", "3",
+            "--learning-rate", "1e-3", "--seed", "5"]
 
 
 def start(command: list[str], **options: object) -> subprocess.Popen:
@@ -114,14 +122,14 @@ def kill_features(scenes: Path, whole: Path, output: Path, seed: int, kills: int
     return rounds
 
 
-def kill_train(data: Path, whole: Path, output: Path, seed: int, kills: int) -> int:
-    """Kill train.py until there were `kills`, going on with --resume; compare. Gives the ends."""
+def kill_train(undisturbed: list[str], whole: Path, output: Path, seed: int, kills: int) -> int:
+    """Kill a training until there were `kills`, going on with --resume; compare. Gives the ends."""
     generator, done, rounds = random.Random(seed), 0, 0
     wanted = digests(whole, "model.keras", "trained_on.txt")
     progress = output / "checkpoint" / "progress.json"
 
     def command() -> list[str]:
-        return [*train_command(data, output), *(["--resume"] if progress.exists() else [])]
+        return [*undisturbed, *(["--resume"] if progress.exists() else [])]
 
     while done < kills:
         shutil.rmtree(output, ignore_errors=True)
@@ -140,9 +148,10 @@ def kill_train(data: Path, whole: Path, output: Path, seed: int, kills: int) -> 
     return rounds
 
 
-def history_of(folder: Path) -> list[str]:
+def history_of(folder: Path) -> list[dict[str, str]]:
     """The rows of the history without the seconds, which differ."""
-    return [row.rpartition(",")[0] for row in (folder / "history.csv").read_text().splitlines()]
+    with (folder / "history.csv").open(newline="") as file:
+        return [row | {"seconds": ""} for row in csv.DictReader(file)]
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +172,17 @@ def whole_training(whole_features: Path, tmp_path_factory: pytest.TempPathFactor
     return output
 
 
+@pytest.fixture(scope="module")
+def whole_finetuning(
+    whole_features: Path, whole_training: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """What an undisturbed fine-tuning writes."""
+    output = tmp_path_factory.mktemp("whole") / "finetuned"
+    code, messages = run(finetune_command(whole_features, whole_training, output))
+    assert code == 0, messages
+    return output
+
+
 def test_features_killed_ends_as_undisturbed(
     scenes_folder: Path, whole_features: Path, tmp_path: Path
 ) -> None:
@@ -172,7 +192,18 @@ def test_features_killed_ends_as_undisturbed(
 def test_training_killed_ends_as_undisturbed(
     whole_features: Path, whole_training: Path, tmp_path: Path
 ) -> None:
-    assert kill_train(whole_features, whole_training, tmp_path / "out", seed=1, kills=2) >= 1
+    output = tmp_path / "out"
+    command = train_command(whole_features, output)
+    assert kill_train(command, whole_training, output, seed=1, kills=2) >= 1
+
+
+def test_finetuning_killed_ends_as_undisturbed(
+    whole_features: Path, whole_training: Path, whole_finetuning: Path, tmp_path: Path
+) -> None:
+    assert digests(whole_finetuning, "model.keras") != digests(whole_training, "model.keras")
+    output = tmp_path / "out"
+    command = finetune_command(whole_features, whole_training, output)
+    assert kill_train(command, whole_finetuning, output, seed=1, kills=2) >= 1
 
 
 @pytest.mark.nightly
@@ -186,7 +217,18 @@ def test_features_killed_30_times(
 def test_training_killed_30_times(
     whole_features: Path, whole_training: Path, tmp_path: Path
 ) -> None:
-    assert kill_train(whole_features, whole_training, tmp_path / "out", 2, kills=30) >= 5
+    output = tmp_path / "out"
+    command = train_command(whole_features, output)
+    assert kill_train(command, whole_training, output, 2, kills=30) >= 5
+
+
+@pytest.mark.nightly
+def test_finetuning_killed_20_times(
+    whole_features: Path, whole_training: Path, whole_finetuning: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    command = finetune_command(whole_features, whole_training, output)
+    assert kill_train(command, whole_finetuning, output, 2, kills=20) >= 3
 
 
 class Counting:
@@ -376,24 +418,48 @@ def test_what_an_old_run_wrote_without_contents_is_taken_over(
     writer.close()
 
 
+def breaking(module: str, epoch: str) -> str:
+    """A program that is train.py, but after two epochs the weights are no numbers any more.
+
+    epoch: the function of the module that trains an epoch.
+    """
+    return (
+        "import sys, runpy\n"
+        f"import captioning.{module} as m\n"
+        "from captioning.training import Progress\n"
+        f"real = m.{epoch}\n"
+        "def broken(model, *others):\n"
+        "    if next(o for o in others if isinstance(o, Progress)).epoch == 2:\n"
+        "        for w in model.trainable_variables: w.assign(w * float('nan'))\n"
+        "    return real(model, *others)\n"
+        f"m.{epoch} = broken\n"
+        f"sys.argv[0] = {str(ROOT / 'train.py')!r}\n"
+        "runpy.run_path(sys.argv[0], run_name='__main__')\n"
+    )
+
+
+def test_a_finetuning_that_breaks_keeps_the_best_epoch(
+    whole_features: Path, whole_training: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    program = breaking("finetuning", "_finetune_epoch")
+    command = finetune_command(whole_features, whole_training, output)
+    code, messages = run([sys.executable, "-c", program, *command[2:]], cwd=ROOT)
+    assert code == 2, messages
+    assert "not a number any more after 0 photos of epoch 3" in messages
+    assert "is kept" in messages
+    assert "Traceback" not in messages
+    assert json.loads((output / "captioner.json").read_text())["training"]["best_epoch"] <= 2
+    assert not (output / "checkpoint").exists()
+
+
 def test_a_loss_that_breaks_later_keeps_the_best_epoch(
     whole_features: Path, tmp_path: Path
 ) -> None:
     """The third epoch's loss is made no number; the second epoch's model is saved, and used."""
-    breaking = (
-        "import sys, runpy\n"
-        "import captioning.training as t\n"
-        "real = t._train_epoch\n"
-        "def broken(model, batches, progress, settings):\n"
-        "    if progress.epoch == 2:\n"
-        "        for w in model.trainable_variables: w.assign(w * float('nan'))\n"
-        "    real(model, batches, progress, settings)\n"
-        "t._train_epoch = broken\n"
-        f"sys.argv[0] = {str(ROOT / 'train.py')!r}\n"
-        "runpy.run_path(sys.argv[0], run_name='__main__')\n"
-    )
     output = tmp_path / "out"
-    command = [sys.executable, "-c", breaking, *train_command(whole_features, output)[2:]]
+    program = breaking("training", "_train_epoch")
+    command = [sys.executable, "-c", program, *train_command(whole_features, output)[2:]]
     code, messages = run(command, cwd=ROOT)
     assert code == 2
     assert "not a number any more at batch 1 of epoch 3" in messages

@@ -17,7 +17,7 @@ from captioning.outputs import (
     RowsFile,
     Sidecars,
     describe_image,
-    locked,
+    only_writer,
     refuse_existing,
     refuse_inside,
     targets_of,
@@ -28,8 +28,8 @@ from tests.conftest import ROOT
 HOLD = """
 import sys, time
 from pathlib import Path
-from captioning.outputs import locked
-with locked(Path(sys.argv[1])):
+from captioning.outputs import only_writer
+with only_writer(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -92,20 +92,20 @@ def test_what_is_there_is_neither_lost_nor_mixed_up(tmp_path: Path) -> None:
 
 def test_two_runs_on_one_output_refuse_each_other_until_one_is_killed(tmp_path: Path) -> None:
     output = tmp_path / "new" / "out.csv"
-    with locked(output):
-        with pytest.raises(CaptioningError, match="another run is writing"), locked(output):
+    with only_writer(output):
+        with pytest.raises(CaptioningError, match="another run is writing"), only_writer(output):
             pass
-        with locked(tmp_path / "new" / "other.csv"):
+        with only_writer(tmp_path / "new" / "other.csv"):
             pass
     for _ in range(2):
         with subprocess.Popen(
             [sys.executable, "-c", HOLD, str(output)], cwd=ROOT, stdout=subprocess.PIPE, text=True
         ) as other:
             assert other.stdout.readline() == "held\n"
-            with pytest.raises(CaptioningError, match="another run is writing"), locked(output):
+            with pytest.raises(CaptioningError, match="another run"), only_writer(output):
                 pass
             other.kill()
-        with locked(output):  # a killed holder holds nothing
+        with only_writer(output):  # a killed holder holds nothing
             pass
     assert not list((tmp_path / "new").iterdir())
 
