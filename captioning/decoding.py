@@ -104,17 +104,17 @@ def greedy(
             break
         words = best[:, None].astype(np.int32)
         rows = _rows_to_keep(running, keep)
-        if rows is not None:
+        if len(rows) < len(left):
             left, words, running = left[rows], words[rows], running[rows]
             state = [part[rows] for part in state]
     return [Hypothesis(_words(row), float(t)) for row, t in zip(said, totals, strict=True)]
 
 
-def _rows_to_keep(running: np.ndarray, keep: Keep | None) -> np.ndarray | None:
-    """Once half of the rows have ended, the places of half of them, and `keep` is told."""
+def _rows_to_keep(running: np.ndarray, keep: Keep | None) -> np.ndarray:
+    """All rows, or, once half of them have ended, half of them, and `keep` is told."""
     half = (len(running) + 1) // 2
     if keep is None or running.sum() > half or half == len(running):
-        return None
+        return np.arange(len(running))
     rows = np.sort(np.argsort(~running, kind="stable")[:half])
     keep(rows)
     return rows
@@ -188,16 +188,11 @@ def beam_search(
         rows = np.arange(len(left))[:, None]
         said = said[rows, parents]  # (photos left, 2 * beam, steps)
         said[..., length - 1] = words
-
-        # The best candidates that end move to the pool.
-        ending = words == END
-        rank = np.where(ending, totals / length**length_power, -np.inf)
-        rank[:, beam:] = -np.inf
-        pool.take(rank, totals, said)
+        pool.take(totals, words, said, length**length_power)
 
         # The best that go on are the new beam.
-        going_on = np.argsort(ending, axis=1, kind="stable")[:, :beam]
-        totals = np.where(ending, -np.inf, totals)[rows, going_on]
+        going_on = np.argsort(words == END, axis=1, kind="stable")[:, :beam]
+        totals = np.where(words == END, -np.inf, totals)[rows, going_on]
         words = words[rows, going_on].astype(np.int32)
         said = said[rows, going_on]
         ended = totals[:, 0] / length**length_power <= pool.ranks[:, -1]
@@ -209,8 +204,6 @@ def beam_search(
         if not running.any():
             break
         kept = _rows_to_keep(running, keep)
-        if kept is None:
-            kept = np.arange(len(left))
         state = [part[kept[:, None], parents[rows, going_on][kept]] for part in state]
         left, running, words, totals, said = (
             part[kept] for part in (left, running, words, totals, said)
@@ -227,10 +220,18 @@ class _Pool:
         self._totals = self.ranks.copy()
         self._said = np.full((photos, size, max_length + 1), END, np.int32)
 
-    def take(self, ranks: np.ndarray, totals: np.ndarray, said: np.ndarray) -> None:
-        """Let candidates, (photos, N) and what they said, (photos, N, steps), compete."""
-        rows = np.arange(len(ranks))[:, None]
+    def take(
+        self, totals: np.ndarray, words: np.ndarray, said: np.ndarray, divisor: float
+    ) -> None:
+        """Let those of the best `size` candidates compete that end with their last word.
+
+        totals: (photos, N), best first; words: the last ones, (photos, N); said: (photos, N,
+        steps). A candidate's rank is its total divided by `divisor`.
+        """
         size = self.ranks.shape[1]
+        ranks = np.where(words == END, totals / divisor, -np.inf)
+        ranks[:, size:] = -np.inf
+        rows = np.arange(len(ranks))[:, None]
         self.ranks, place = _largest(np.concatenate([self.ranks, ranks], axis=1), size)
         self._totals = np.concatenate([self._totals, totals], axis=1)[rows, place]
         self._said = np.concatenate([self._said, said], axis=1)[rows, place]
