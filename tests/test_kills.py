@@ -348,6 +348,49 @@ def test_a_full_disk_ends_in_a_message_and_leaves_the_old_files(
     read_features(output)
 
 
+ON_A_SMALL_DISK = """
+set -e
+mount -t tmpfs -o size="$1" none "$2"
+cp -r "$3" "$2/out"
+cd "$2/out"
+sha256sum features.p features.json
+shift 3
+code=0
+"$@" 2>messages.txt || code=$?
+sha256sum features.p features.json
+echo "code $code"
+cat messages.txt
+"""
+
+
+def may_mount() -> bool:
+    """Whether this system lets us mount a disk of our own."""
+    try:
+        done = subprocess.run(["unshare", "-rm", "true"], capture_output=True)
+    except OSError:
+        return False
+    return done.returncode == 0
+
+
+@pytest.mark.skipif(not may_mount(), reason="this system lets nobody mount a small disk")
+def test_a_disk_that_is_really_full_leaves_the_old_files(
+    scenes_folder: Path, whole_features: Path, tmp_path: Path
+) -> None:
+    size = sum(path.stat().st_size for path in whole_features.rglob("*") if path.is_file())
+    command = [*features_command(scenes_folder, tmp_path / "out"), "--views", "2"]
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", ON_A_SMALL_DISK, "sh", str(size + 300_000), str(tmp_path),
+         str(whole_features), *command],
+        capture_output=True, text=True, timeout=300,
+    )
+    rows = done.stdout.splitlines()
+    assert rows[4] == "code 2", done.stdout + done.stderr
+    assert rows[:2] == rows[2:4]
+    messages = "\n".join(rows[5:])
+    assert "No space left on device" in messages
+    assert "Traceback" not in messages
+
+
 def test_a_full_disk_in_training_ends_in_a_message(whole_features: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
     code, messages = run(
