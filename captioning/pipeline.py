@@ -1,6 +1,7 @@
 """A training from its settings to a model's folder with its history and its pictures."""
 
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -23,11 +24,13 @@ def train_model(
     output: Path,
     resume: bool = False,
     initial: Bundle | None = None,
+    after_epoch: Callable[[Progress], None] | None = None,
 ) -> Progress:
     """Train or fine-tune into the folder `output`: the model, its history and its pictures.
 
-    A new model, or the `initial` one further; fine-tuning needs one. Raises `CaptioningError` as
-    `train` does, and when the loss was no number any more, with the best epoch saved.
+    A new model, or the `initial` one further; fine-tuning needs one. `after_epoch` is told of each
+    epoch, to show it. Raises `CaptioningError` as `train` does, and when the loss was no number any
+    more, with the best epoch saved.
     """
     output = Path(output)
     if not resume:
@@ -42,6 +45,8 @@ def train_model(
         if time.monotonic() - drawn > SECONDS_BETWEEN_PICTURES:
             save_figure(draw_curves(progress.history), output / "curves.png")
             drawn = time.monotonic()
+        if after_epoch:
+            after_epoch(progress)
 
     if isinstance(settings, FinetuningSettings):
         model, progress = finetune(prepared, start, settings, output, resume, keep_history)

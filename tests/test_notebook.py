@@ -1,6 +1,7 @@
-"""The notebook runs from top to bottom, and is stored without outputs and without logic."""
+"""The notebooks run from top to bottom, and are stored without outputs and without logic."""
 
 import ast
+import csv
 import os
 import shutil
 from pathlib import Path
@@ -12,32 +13,36 @@ from nbclient import NotebookClient
 
 ROOT = Path(__file__).parent.parent
 NOTEBOOK = Path("notebooks") / "training_caption_generator.ipynb"
-PICTURES = ("look", "statistics", "nearest", "model", "untrained", "curves", "captions", "photos")
+YOURS = Path("notebooks") / "caption_your_photos.ipynb"
+PICTURES = (
+    "look", "statistics", "nearest", "shift", "model", "untrained", "train", "captions", "step",
+    "walk", "photos", "look-train", "look-maps",
+)
 
 
-@pytest.fixture(name="notebook", scope="module")
-def _notebook() -> Any:
-    return nbformat.read(ROOT / NOTEBOOK, as_version=4)
+@pytest.fixture(name="notebook", scope="module", params=[NOTEBOOK, YOURS], ids=lambda n: n.stem)
+def _notebook(request: pytest.FixtureRequest) -> Any:
+    return nbformat.read(ROOT / request.param, as_version=4)
 
 
 def code_cells(notebook: Any) -> dict[str, Any]:
     return {cell.id: cell for cell in notebook.cells if cell.cell_type == "code"}
 
 
-def copy_project(folder: Path) -> Any:
-    """Copy what the notebook needs into an empty folder; give the notebook."""
+def copy_project(folder: Path, name: Path = NOTEBOOK) -> Any:
+    """Copy what a notebook needs into an empty folder; give the notebook."""
     ignore = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "captioning", folder / "captioning", ignore=ignore)
-    (folder / NOTEBOOK).parent.mkdir()
-    shutil.copy(ROOT / NOTEBOOK, folder / NOTEBOOK)
-    return nbformat.read(folder / NOTEBOOK, as_version=4)
+    (folder / name).parent.mkdir()
+    shutil.copy(ROOT / name, folder / name)
+    return nbformat.read(folder / name, as_version=4)
 
 
-def execute(notebook: Any, start: Path) -> None:
-    """Execute the notebook on few scenes, in a kernel started in the folder `start`."""
+def execute(notebook: Any, start: Path, **environment: str) -> None:
+    """Execute a notebook on few scenes, in a kernel started in the folder `start`."""
     resources = {"metadata": {"path": str(start)}}
     client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources=resources)
-    client.execute(env={**os.environ, "CAPTIONING_NOTEBOOK_SCENES": "80"})
+    client.execute(env={**os.environ, "CAPTIONING_NOTEBOOK_SCENES": "80", **environment})
 
 
 def test_is_valid_and_stored_without_outputs(notebook: Any) -> None:
@@ -56,7 +61,8 @@ def test_defines_no_function_and_no_class(notebook: Any) -> None:
             assert not isinstance(node, kinds), f"the cell {name} defines {node.name}"
 
 
-def test_has_the_eight_steps_in_order(notebook: Any) -> None:
+def test_has_the_eight_steps_in_order() -> None:
+    notebook = nbformat.read(ROOT / NOTEBOOK, as_version=4)
     titles = [
         line for cell in notebook.cells if cell.cell_type == "markdown"
         for line in cell.source.split("\n") if line.startswith("## ")
@@ -99,3 +105,37 @@ def test_leaves_the_files_of_each_stage(executed: tuple[Path, Any]) -> None:
         assert (demo / "data" / name).is_file(), name
     for name in ("captioner.json", "model.keras", "history.csv", "curves.png", "model.png"):
         assert (demo / name).is_file(), name
+
+
+@pytest.mark.parametrize("decoder", ["merge", "attention"])
+def test_captions_a_folder_into_a_table_and_goes_on(
+    decoder: str, grids_models: dict[str, Path], scenes_folder: Path, tmp_path: Path
+) -> None:
+    notebook = copy_project(tmp_path, YOURS)
+    mine, table = tmp_path / "my photos", tmp_path / "captions.csv"
+    mine.mkdir()
+    names = sorted(path.name for path in (scenes_folder / "Flicker8k_Dataset").iterdir())[:7]
+    for name in names:
+        shutil.copy(scenes_folder / "Flicker8k_Dataset" / name, mine / name)
+    (mine / "broken.jpg").write_text("no image")
+    settings = {
+        "CAPTIONING_NOTEBOOK_PHOTOS": str(mine), "CAPTIONING_NOTEBOOK_CSV": str(table),
+        "CAPTIONING_NOTEBOOK_MODEL": str(grids_models[decoder]),
+    }
+    (mine / names[-1]).rename(tmp_path / names[-1])
+    execute(notebook, tmp_path / "notebooks", **settings)
+    first = table.read_text(encoding="utf-8").splitlines()
+    assert len(first) == 1 + 6
+    (tmp_path / names[-1]).rename(mine / names[-1])
+    execute(notebook, tmp_path / "notebooks", **settings)
+    with table.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [Path(row["image"]).name for row in rows] == names
+    assert [row["unsure"] for row in rows].count("yes") == 1
+    assert [row["caption"] for row in rows[:6]] == [line.split(",")[1] for line in first[1:]]
+    cells = code_cells(notebook)
+    told = "".join(output.get("text", "") for output in cells["caption"].outputs)
+    assert f"passed over {mine / 'broken.jpg'}" in told
+    pictures = {name for name, cell in cells.items()
+                if any("image/png" in output.get("data", {}) for output in cell.outputs)}
+    assert pictures == ({"sheet"} if decoder == "merge" else {"sheet", "maps"})
