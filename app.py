@@ -124,13 +124,7 @@ class Page:
                 webcam = gr.Image(
                     label="Webcam", sources=["webcam"], type="filepath", height=300
                 )
-            with gr.Row():
-                way = gr.Radio(
-                    ["greedy", "beam"], value="beam", label="How words are chosen",
-                    info="greedy: the likeliest word each time; beam: several captions at once",
-                )
-                width = gr.Slider(2, 10, 5, step=1, label="Width of the beam")
-                top = gr.Slider(1, 10, 3, step=1, label="Captions a photo (beam)")
+            settings = self._settings()
             notes = gr.HTML(elem_id="notes")
             cards = gr.HTML(elem_id="cards")
             with gr.Column(visible=False) as closer:
@@ -143,7 +137,6 @@ class Page:
                 save = gr.Button("Keep my caption")
             forget = gr.Button("Forget all photos", visible=False)
 
-            settings = [way, width, top]
             shown = [photos, notes, cards, closer, chosen, forget]
             private = {"api_visibility": "private"}
             taking = {"concurrency_limit": 4, **private}
@@ -152,23 +145,45 @@ class Page:
             )
             webcam.change(self.snap, [webcam, photos, *settings], [webcam, *shown], **taking)
             gr.on(
-                [way.change, width.release, top.release], self.again,
+                [settings[0].change, *(slider.release for slider in settings[1:])], self.again,
                 [photos, *settings, chosen], [cards, details, text], **private,
             )
             chosen.change(self.look_closer, [chosen, photos], [details, text], **private)
             save.click(self.correct, [chosen, photos, text], [notes, cards], **private)
             forget.click(self.forget, photos, shown, **private)
-
-            def enter(photos: list, request: gr.Request) -> list:
-                self.open[request.session_hash] = photos
-                return photos
-
-            def leave(request: gr.Request) -> None:
-                self.open.pop(request.session_hash, []).clear()
-
-            page.load(enter, photos, photos, **private)
-            page.unload(leave)
+            self._remember_sessions(page, photos)
         return page
+
+    def _settings(self) -> list:
+        """How captions are decoded: greedy or beam, its width (the model's own), captions a photo.
+        """
+        import gradio as gr
+
+        own = self._desk.beam
+        with gr.Row():
+            way = gr.Radio(
+                ["greedy", "beam"], value="beam", label="How words are chosen",
+                info="greedy: the likeliest word each time; beam: several captions at once",
+            )
+            width = gr.Slider(
+                2, max(10, own), own if own > 1 else 5, step=1, label="Width of the beam"
+            )
+            top = gr.Slider(1, 10, 3, step=1, label="Captions a photo (beam)")
+        return [way, width, top]
+
+    def _remember_sessions(self, page: Any, photos: Any) -> None:
+        """Photos are cleared when their session's page is closed."""
+        import gradio as gr
+
+        def enter(photos: list, request: gr.Request) -> list:
+            self.open[request.session_hash] = photos
+            return photos
+
+        def leave(request: gr.Request) -> None:
+            self.open.pop(request.session_hash, []).clear()
+
+        page.load(enter, photos, photos, api_visibility="private")
+        page.unload(leave)
 
     def receive(
         self, files: list[str], photos: list, way: str, width: int, top: int

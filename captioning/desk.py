@@ -28,7 +28,7 @@ PICTURE = 640
 class DeskPhoto:
     """A photo on the desk.
 
-    picture: small; vector: float32 (D,), grid: float16 (regions, D) or None; best: (caption,
+    picture: small; vector: float32 (D,), grid: float16 (views, regions, D) or None; best: (caption,
     score) of the likeliest, best first; corrected: what a person says instead, or None.
     """
 
@@ -52,6 +52,7 @@ class Desk:
         self._captioner = captioner
         self._turn = Lock()
         self.looks = captioner.reads_grids
+        self.beam = captioner.settings().beam
         size = captioner.bundle.encoder["size"]
         captioner.encode(np.zeros((1, size, size, 3), np.uint8))  # loads the encoder, too
 
