@@ -256,7 +256,7 @@ def made_up(photos: int, vector_size: int, seed: int = 0) -> tuple[np.ndarray, l
     Lengths are spread as there (11 words in the mean, from 1 to 37), words by Zipf's law.
     """
     generator = np.random.default_rng(seed)
-    vectors = generator.gamma(0.5, 1.0, (photos, vector_size)).astype(np.float32)
+    vectors = generator.standard_gamma(0.5, (photos, vector_size), np.float32)
     lengths = np.clip(generator.gamma(7.5, 1.45, (photos, 5)).round(), 1, LONGEST).astype(int)
     chances = 1 / np.arange(1, VOCABULARY - 3)
     words = generator.choice(
@@ -345,8 +345,10 @@ def vectors_like(model: Any, photos: int, seed: int = 0) -> np.ndarray:
     """Vectors, float32 (photos, D), spread as those that the model was trained on."""
     layer = model.get_layer("standardise")
     mean, variance = (np.asarray(part).reshape(-1) for part in (layer.mean, layer.variance))
-    noise = np.random.default_rng(seed).normal(size=(photos, len(mean)))
-    return (mean + np.sqrt(variance) * noise).astype(np.float32)
+    vectors = np.random.default_rng(seed).standard_normal((photos, len(mean)), np.float32)
+    vectors *= np.sqrt(variance)
+    vectors += mean
+    return vectors
 
 
 # --- From the shell --------------------------------------------------------------------------
