@@ -43,7 +43,8 @@ def open_image(path: Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """An upright RGB picture of any file of `FORMATS`, the first frame of several.
 
     EXIF rotation is applied, transparency laid on white, 16-bit scaled, colour profiles
-    brought to sRGB. Raises `UnreadableImageError` with the reason.
+    brought to sRGB. Raises `UnreadableImageError` with the reason. Pillow's own limit, which is
+    one for the whole process, is set to `max_pixels` too, and stays so.
     """
     # Pillow refuses above twice this number, in the pictures inside of icons too.
     Image.MAX_IMAGE_PIXELS = (max_pixels + 1) // 2

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from captioning.errors import import_keras
 
@@ -14,6 +15,12 @@ SHARED = Path(os.environ.get("CAPTIONING_SHARED", ROOT.parent / "shared"))
 BLOCK13 = SHARED / "xception_notop_blocks1-13.h5"
 
 import_keras()
+
+
+@pytest.fixture(autouse=True)
+def pillows_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow's limit on pixels is the process's: a test that lowers it must not limit the next."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)
 
 
 @pytest.fixture(scope="session")

@@ -76,7 +76,9 @@ def _of_pillow() -> dict[str, tuple[bytes, str]]:
         "lab.tif": (encoded(ImageCms.profileToProfile(
             rgb, ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB"
         ), "TIFF"), SAME),
-        "ycbcr.tif": (encoded(rgb.convert("YCbCr"), "TIFF"), SAME),
+        "ycbcr.tif": (encoded(rgb.convert("YCbCr"), "TIFF", compression="tiff_lzw"), SAME),
+        # Pillow writes this kind and can't read it: three bytes a pixel, taken for four.
+        "ycbcr-plain.tif": (encoded(rgb.convert("YCbCr"), "TIFF"), "truncated"),
         "palette.png": (encoded(rgb.convert("P"), "PNG"), SAME),
         "palette-clear.png": (encoded(rgb.quantize(8), "PNG", transparency=b"\0" * 8), WHITE),
         "palette-profile.png": (encoded(rgb.convert("P"), "PNG", icc_profile=srgb), SAME),
