@@ -86,11 +86,11 @@ def features(
     photos: list[Path], weights: str, rounds: int = 3, small: bool = False
 ) -> Iterator[Comparison]:
     """Vectors of photos: one a `predict`, and in batches, in float32 and the fastest precision."""
-    from captioning.encoders import load_encoder
+    from captioning.encoders import load_encoder, load_network
 
     name = "mini-xception" if small else "xception-block13"  # whose weights all files have
     encoders = {kind: load_encoder(name, weights, kind) for kind in ("float32", "auto")}
-    network = pooled(encoders["float32"])
+    network = pooled(load_network(name, weights))
     operations = convolution_operations(network)
     size = encoders["float32"].settings.size
     few = photos[: max(8, len(photos) // 8)]
@@ -175,13 +175,12 @@ def serve_vectors(name: str, weights: str, answer: str, *photos: str) -> None:
         print(time.process_time() - began, flush=True)
 
 
-def pooled(encoder: Any) -> Any:
-    """The encoder's network as the classic recipe has it: scaled floats in, the vector out."""
+def pooled(network: Any) -> Any:
+    """The network as the classic recipe has it: scaled floats in, the vector out."""
     import keras
 
-    inner = next(layer for layer in encoder._vectors.layers if isinstance(layer, keras.Model))
-    vector = keras.layers.GlobalAveragePooling2D()(inner.outputs[0])
-    return keras.Model(inner.inputs, vector)
+    vector = keras.layers.GlobalAveragePooling2D()(network.outputs[0])
+    return keras.Model(network.inputs, vector)
 
 
 def convolution_operations(network: Any) -> float:

@@ -53,14 +53,17 @@ ENCODERS = {
 class Encoder:
     """A network with weights, ready to encode; made by `load_encoder`.
 
-    network: floats (photos, size, size, 3) from -1 to 1, or as `settings` scales them, to grids.
-    precision: in which it computes, "float32" or "bfloat16"; what it gives is float32.
+    network: floats (photos, size, size, 3) from -1 to 1, or as `settings` scales them, to grids;
+    it computes with its normalisations folded into its convolutions. precision: in which it
+    computes, "float32" or "bfloat16"; what it gives is float32.
     """
 
     def __init__(
         self, settings: EncoderSettings, network: Any, weights: str, precision: str = "float32"
     ) -> None:
         from keras import layers
+
+        from captioning.folding import fold_normalisation
 
         self.settings = settings
         self.weights = weights
@@ -69,7 +72,7 @@ class Encoder:
         self._compiled = False
         pixels = layers.Input((settings.size, settings.size, 3), dtype="uint8", name="pixels")
         scaled = layers.Rescaling(settings.scale, settings.offset, dtype="float32")(pixels)
-        grid = network(scaled)  # (photos, side, side, vector_size)
+        grid = fold_normalisation(network)(scaled)  # (photos, side, side, vector_size)
         # The average is taken in float32 whatever the network computes in.
         vector = layers.GlobalAveragePooling2D(name="vector", dtype="float32")(grid)
         self._pixels, self._vector, self._grid = pixels, vector, grid
@@ -144,10 +147,14 @@ def load_encoder(name: str, weights: str = "imagenet", precision: str = "float32
     if precision == "auto":
         precision = faster_precision()
     with computing_in(precision):
-        return Encoder(ENCODERS[name], _load_network(name, weights), weights, precision)
+        return Encoder(ENCODERS[name], load_network(name, weights), weights, precision)
 
 
-def _load_network(name: str, weights: str) -> Any:
+def load_network(name: str, weights: str = "imagenet") -> Any:
+    """The network of that encoder as it was published: scaled floats in, the grid out.
+
+    weights, and what is raised, as in `load_encoder`.
+    """
     size = ENCODERS[name].size
     if name == "mini-xception":
         from captioning.mini_xception import WEIGHTS_FILE, build_mini_xception
