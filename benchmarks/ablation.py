@@ -1,0 +1,163 @@
+"""What each part of the transformer's recipe is worth: python benchmarks/ablation.py
+
+Trains the recipe whole, then without one part at a time, and scores each on dev. What is trained
+already, in --output, is scored again instead.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+ROOT = Path(__file__).parent.parent
+sys.path[0] = str(ROOT)  # the project, instead of this file's folder
+
+from captioning.errors import CaptioningError, import_keras, run_script  # noqa: E402
+from captioning.settings import SETTINGS, TrainingSettings  # noqa: E402
+
+if TYPE_CHECKING:
+    from captioning.evaluation import Evaluation
+    from captioning.prepare import Prepared
+
+
+@dataclass(frozen=True)
+class Variant:
+    """The recipe with one part changed: settings, the model once it is built, or the data."""
+
+    title: str
+    settings: dict[str, Any]
+    build: Callable[["Prepared", TrainingSettings], Any] | None = None
+    views: int | None = None
+
+
+def untied(prepared: "Prepared", settings: TrainingSettings) -> Any:
+    """A model with a matrix of its own for the words that go out."""
+    from keras import layers
+
+    from captioning.training import new_model
+
+    apart = partial(layers.ReversibleEmbedding, tie_weights=False)
+    with patch.object(layers, "ReversibleEmbedding", apart):
+        return new_model(prepared, settings)
+
+
+def unstandardised(prepared: "Prepared", settings: TrainingSettings) -> Any:
+    """A model that reads the grids as the encoder gives them."""
+    import numpy as np
+
+    from captioning.training import new_model
+
+    model = new_model(prepared, settings)
+    layer = model.get_layer("standardise")
+    mean, variance, *count = layer.get_weights()
+    layer.set_weights([np.zeros_like(mean), np.ones_like(variance), *count])
+    layer.finalize_state()
+    return model
+
+
+VARIANTS = {
+    "whole": Variant("the recipe", {}),
+    "seed": Variant("the recipe with another seed", {"seed": 2}),
+    "smoothing": Variant("without label smoothing", {"smoothing": 0.0}),
+    "dropout": Variant("without dropout", {"dropout": 0.0}),
+    "schedule": Variant("plateau instead of warm-up and cosine", {"schedule": "plateau"}),
+    "views": Variant("the photo itself alone, no other views", {}, views=1),
+    "tying": Variant("two matrices for words in and out", {}, build=untied),
+    "standardised": Variant("grids not standardised", {}, build=unstandardised),
+}
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    add = parser.add_argument
+    add("--data", type=Path, default="models", help="the folder that features.py --grids wrote")
+    add("--output", type=Path, default="models/ablation", help="where the models go")
+    add("--only", nargs="+", choices=list(VARIANTS), help="these, besides whole, instead of all")
+    add("--width", type=int, default=192, help="of the transformer: half its own, to save time")
+    add("--epochs", type=int, default=12, help="of each training")
+    add("--beam", type=int, default=5, help="of the decoder")
+    return parser.parse_args()
+
+
+def only_views(prepared: "Prepared", views: int | None) -> "Prepared":
+    """The data with so many views of each photo."""
+    rows = {name: own[:views] for name, own in prepared.features.rows.items()}
+    return replace(prepared, features=replace(prepared.features, rows=rows))
+
+
+def trained(
+    prepared: "Prepared", variant: Variant, settings: TrainingSettings, folder: Path
+) -> None:
+    """Train the variant into its folder, unless it is there."""
+    from captioning.bundle import ABOUT, Bundle
+    from captioning.pipeline import train_model
+
+    if (folder / ABOUT).is_file():
+        return
+    initial = None
+    if variant.build:
+        model = variant.build(prepared, settings)
+        initial = Bundle(
+            folder, model, prepared.tokenizer, prepared.features.made_by, prepared.longest,
+            decoding={}, about={"training": None},
+        )
+    train_model(only_views(prepared, variant.views), settings, folder, initial=initial)
+
+
+def row(variant: Variant, about: dict[str, Any], found: "Evaluation", first: "Evaluation") -> str:
+    """A row of the table: scores with intervals, the paired difference, minutes."""
+
+    def shown(name: str) -> str:
+        score = found.about["scores"].get(name)
+        return "–" if score is None else "{value:.1f} ({0:.1f} to {1:.1f})".format(
+            *score["interval"], value=score["value"]
+        )
+
+    change = ""
+    if found is not first:
+        value, low, high = found.scores.minus(first.scores)["CIDEr"]
+        change = f"{value:+.1f} ({low:+.1f} to {high:+.1f})"
+    training = about["training"]
+    cells = [
+        variant.title, *map(shown, ("BLEU-4", "METEOR", "CIDEr")), change,
+        f"{training['best_of_dev']['dev_loss']:.3f}", f"{training['seconds'] / 60:.0f}",
+    ]
+    return "| " + " | ".join(cells) + " |"
+
+
+def main() -> int:
+    """Train, score, print the table row by row."""
+    arguments = parse_arguments()
+    if arguments.width < 6 or arguments.width % 6 or arguments.epochs < 1 or arguments.beam < 1:
+        raise CaptioningError("--width must be a multiple of 6, --epochs and --beam at least 1")
+    from captioning.prepare import read_prepared
+
+    prepared = read_prepared(arguments.data)
+    import_keras()
+    from captioning.captioner import load
+    from captioning.evaluation import evaluate
+
+    recipe = replace(SETTINGS["transformer"], width=arguments.width, epochs=arguments.epochs)
+    print(f"| width {arguments.width}, {arguments.epochs} epochs, beam {arguments.beam} | BLEU-4 "
+          "| METEOR | CIDEr | change of CIDEr | dev loss | minutes |")
+    print("|---|---|---|---|---|---|---|", flush=True)
+    first = None
+    for name in ["whole", *(n for n in arguments.only or VARIANTS if n != "whole")]:
+        variant, folder = VARIANTS[name], arguments.output / name
+        trained(prepared, variant, replace(recipe, **variant.settings), folder)
+        captioner = load(folder)
+        found = evaluate(captioner, prepared, "dev", beam=arguments.beam, views=1)
+        first = first or found
+        print(row(variant, captioner.bundle.about, found, first), flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    run_script(main)
