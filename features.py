@@ -27,7 +27,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--output", type=Path, default="models", help="where the files go")
     add("--encoder", default="xception", help="xception, xception-block13 or mini-xception")
     add("--weights", default="imagenet", help="imagenet (fetched and cached by Keras) or a file")
-    add("--batch-size", type=int, default=32, help="photos a step of the network")
+    add("--batch-size", type=int, default=16, help="photos a step of the network")
     add("--precision", choices=["auto", "float32", "bfloat16"], default="auto",
         help="in which the network computes; auto: bfloat16 where the processor has it built in")
     add("--min-count", type=int, default=5, help="rarer words of the training captions are <unk>")

@@ -133,7 +133,7 @@ def encode_all(encoder: Any, photos: list[Path]) -> np.ndarray:
     """Vectors, float32 (photos, D), as `features.py` makes them: read ahead, in batches."""
     from captioning.extraction import read_batches
 
-    batches = read_batches(photos, encoder.settings.size, 32, {})
+    batches = read_batches(photos, encoder.settings.size, 16, {})
     return np.concatenate([encoder.encode(pixels) for _, pixels in batches])
 
 

@@ -61,7 +61,7 @@ def extract_features(
     images: Path,
     names: list[str],
     output: Path,
-    batch_size: int = 32,
+    batch_size: int = 16,
     views: int = 0,
     max_pixels: int = MAX_PIXELS,
 ) -> Features:
