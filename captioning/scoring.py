@@ -6,6 +6,7 @@ The scorers are pycocoevalcap's, the field's own; captions and references are cl
 
 import re
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -174,12 +175,20 @@ def _meteor(references: dict, hypotheses: dict) -> tuple[float, list[float]]:
         raise CaptioningError("METEOR wants Java (version 8 or later) on the path")
     from pycocoevalcap.meteor.meteor import Meteor
 
+    scorer = Meteor()
     try:
-        return Meteor().compute_score(references, hypotheses)
+        return scorer.compute_score(references, hypotheses)
     except (OSError, ValueError) as error:  # the program ended, or answered with no number
         raise CaptioningError(
             f"METEOR's Java program failed ({error}); --no-meteor leaves METEOR out"
         ) from None
+    finally:
+        if scorer.lock.locked():  # interrupted: its end would wait for the lock for ever
+            scorer.lock.release()
+        scorer.meteor_p.kill()
+        scorer.meteor_p.wait()
+        with suppress(OSError):
+            scorer.meteor_p.stdin.close()
 
 
 def _draws(photos: int, resamples: int, seed: int) -> np.ndarray:
