@@ -187,8 +187,9 @@ def _meteor(references: dict, hypotheses: dict) -> tuple[float, list[float]]:
             scorer.lock.release()
         scorer.meteor_p.kill()
         scorer.meteor_p.wait()
-        with suppress(OSError):
-            scorer.meteor_p.stdin.close()
+        for pipe in (scorer.meteor_p.stdin, scorer.meteor_p.stdout, scorer.meteor_p.stderr):
+            with suppress(OSError):
+                pipe.close()
 
 
 def _draws(photos: int, resamples: int, seed: int) -> np.ndarray:
