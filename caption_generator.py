@@ -1,7 +1,6 @@
 """Caption photos: python caption_generator.py -i image.jpg"""
 
 import argparse
-import math
 import sys
 from contextlib import ExitStack
 from pathlib import Path
@@ -75,26 +74,25 @@ def add_results(add: Any) -> None:
 
 def check_arguments(arguments: argparse.Namespace) -> None:
     """Raise `CaptioningError` for values that can't work, before anything heavy is imported."""
-    from captioning.images import VIEWS
+    from captioning.bundle import WIDEST_BEAM
+    from captioning.captioner import check_decoding
 
-    for name, least in (("beam", 1), ("top", 1), ("max_words", 1), ("no_repeat", 0),
-                        ("max_pixels", 1)):
+    check_decoding(arguments.beam, arguments.length_penalty, arguments.no_repeat, arguments.views)
+    for name, least in (("top", 1), ("max_words", 1), ("max_pixels", 1)):
         value = getattr(arguments, name)
         if value is not None and value < least:
             raise CaptioningError(f"--{name.replace('_', '-')} {value} is not at least {least}")
-    if arguments.length_penalty is not None and not math.isfinite(arguments.length_penalty):
-        raise CaptioningError(f"--length-penalty {arguments.length_penalty} is no finite number")
     if arguments.unsure is not None and not 0 < arguments.unsure < 1:
         raise CaptioningError(f"--unsure {arguments.unsure} is not between 0 and 1")
     if arguments.format is None:
         ending = arguments.output.suffix.lower() if arguments.output else ""
         arguments.format = ENDINGS.get(ending, "text")
+    if arguments.top > WIDEST_BEAM:
+        raise CaptioningError(f"--top {arguments.top} is not from 1 to {WIDEST_BEAM:,}")
     if arguments.top > 1 and arguments.format != "jsonl":
         raise CaptioningError("--top wants --format jsonl: the other formats have one caption")
     if arguments.beam is not None and arguments.top > arguments.beam:
         raise CaptioningError(f"--top {arguments.top} wants a --beam at least as wide")
-    if arguments.views is not None and not 1 <= arguments.views <= len(VIEWS):
-        raise CaptioningError(f"--views {arguments.views} is not from 1 to {len(VIEWS)}")
     if arguments.resume and arguments.overwrite:
         raise CaptioningError("--resume goes on, --overwrite begins anew: give one of them")
     kept = arguments.output or arguments.embed or arguments.format == "sidecar"

@@ -86,7 +86,7 @@ def extract(folder: Path) -> Any:
 def train(prepared: Any, folder: Path, epochs: int, seed: int) -> Any:
     """What train.py does, and the scores on dev."""
     from captioning.captioner import load
-    from captioning.evaluation import score_split
+    from captioning.evaluation import evaluate
     from captioning.files import write_json
     from captioning.pipeline import train_model
     from captioning.settings import TrainingSettings
@@ -97,9 +97,9 @@ def train(prepared: Any, folder: Path, epochs: int, seed: int) -> Any:
     )
     train_model(prepared, settings, folder)
     captioner = load(folder)
-    scores, _ = score_split(captioner, prepared, "dev", beam=1)
-    say(f"dev scenes, greedy: {scores.line()}")
-    write_json(folder / "scores.json", {"split": "dev", "beam": 1, **scores.corpus})
+    result = evaluate(captioner, prepared, "dev", meteor=False, beam=1)
+    say(f"dev scenes, greedy: {result.scores.line()}")
+    write_json(folder / "scores.json", result.about)
     return captioner
 
 

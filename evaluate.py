@@ -6,9 +6,13 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from captioning.errors import CaptioningError, import_keras, run_script
+
+if TYPE_CHECKING:
+    from captioning.captioner import Captioner
+    from captioning.prepare import Prepared
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -44,73 +48,101 @@ def parse_arguments() -> argparse.Namespace:
 def check_arguments(arguments: argparse.Namespace) -> None:
     """Raise `CaptioningError` for values that can't work, before anything heavy is imported."""
     from captioning.bundle import read_about
-    from captioning.images import VIEWS
+    from captioning.captioner import check_decoding, check_together
 
-    if arguments.beam is not None and arguments.beam < 1:
-        raise CaptioningError(f"--beam {arguments.beam} is not at least 1")
-    if arguments.views is not None and not 1 <= arguments.views <= len(VIEWS):
-        raise CaptioningError(f"--views {arguments.views} is not from 1 to {len(VIEWS)}")
+    check_decoding(arguments.beam, arguments.length_penalty, arguments.no_repeat, arguments.views)
     if (arguments.images is None) != (arguments.text is None):
         raise CaptioningError("--images and --text go together")
+    if arguments.split == "all" and arguments.images is None:
+        raise CaptioningError("--split all wants a folder of photos; give --images and --text")
     if arguments.report and arguments.report.is_dir():
         raise CaptioningError(f"--report {arguments.report} is a folder; name a file in it")
-    for folder in (*arguments.model, *filter(None, [arguments.compare])):
-        read_about(folder)
+    about = check_together(arguments.model)
+    if arguments.compare:
+        for key, value in read_about(arguments.compare)["encoder"].items():
+            if value != about["encoder"].get(key):
+                raise CaptioningError(
+                    f"{arguments.model[0]} and {arguments.compare} can't be compared on the same "
+                    f"vectors: {key} is {about['encoder'].get(key)!r} there, {value!r} here"
+                )
+    greedy = (arguments.beam or about["decoding"]["beam"]) == 1 and not arguments.no_repeat
+    if arguments.length_penalty is not None and greedy:
+        raise CaptioningError("--length-penalty ranks the captions of a beam; give --beam too")
 
 
 def read_photos(
-    arguments: argparse.Namespace, captioner: Any, decoding: dict[str, Any], scratch: str
-) -> Any:
-    """Vectors, captions and splits: what features.py wrote, or made now from the photos."""
+    arguments: argparse.Namespace, captioners: "list[Captioner]", views: int, scratch: str
+) -> "Prepared":
+    """Vectors, captions and splits: what features.py wrote, or made now from the photos.
+
+    Raises `CaptioningError` for photos that were trained on, before any is encoded.
+    """
+    from captioning import evaluation
+    from captioning.prepare import read_prepared
+    from captioning.store import stamp_of
+
+    split, folders = arguments.split, [*arguments.model, *filter(None, [arguments.compare])]
+
+    def check(splits: dict[str, list[str]], contents: dict[str, str]) -> None:
+        names = evaluation.split_photos(splits, split)
+        for folder in [] if arguments.allow_overlap else folders:
+            evaluation.refuse_overlap(names, split, folder, splits.get("train", []), contents)
+
     if arguments.images is None:
-        from captioning.prepare import read_prepared
-
-        return read_prepared(arguments.data)
-    from captioning.evaluation import encode_folder
-
-    return encode_folder(
-        captioner, arguments.images, arguments.text, arguments.split, Path(scratch), **decoding
-    )
+        prepared = read_prepared(arguments.data)
+        check(prepared.splits, prepared.features.contents)
+    else:
+        dataset = evaluation.read_folder(arguments.images, arguments.text, split)
+        check(dataset.splits, {n: stamp_of(arguments.images / n)[2] for n in dataset.splits[split]})
+        looking = max(captioners, key=lambda captioner: captioner.reads_grids)
+        prepared = evaluation.encode_folder(looking, dataset, split, Path(scratch), views)
+    for captioner in captioners:
+        evaluation.check_encoder_fits(captioner, prepared)
+    return prepared
 
 
 def main() -> int:
     """Caption, score, print, and keep scores and captions in the model's folder."""
     arguments = parse_arguments()
     check_arguments(arguments)
+    sys.stdout.reconfigure(errors="backslashreplace")  # a caption may hold what it can't
     began = time.perf_counter()
     import_keras()
     from captioning.captioner import load
-    from captioning.evaluation import evaluate, refuse_overlap, split_photos, write_evaluation
+    from captioning.evaluation import evaluate, write_evaluation
 
-    captioner = load(*arguments.model, weights=arguments.weights)
+    captioners = [load(*arguments.model, weights=arguments.weights)]
+    if arguments.compare:
+        captioners.append(load(arguments.compare, weights=arguments.weights))
     decoding = {
         "beam": arguments.beam,
         "length_power": arguments.length_penalty,
         "no_repeat": arguments.no_repeat,
         "views": arguments.views,
     }
+    views = max(captioner.settings(**decoding).views for captioner in captioners)
+    meteor = not arguments.no_meteor
     with tempfile.TemporaryDirectory() as scratch:
-        prepared = read_photos(arguments, captioner, decoding, scratch)
-        names = split_photos(prepared.splits, arguments.split)
-        if not arguments.allow_overlap:
-            for folder in arguments.model:
-                refuse_overlap(names, arguments.split, folder, prepared.splits.get("train", []))
-        meteor = not arguments.no_meteor
-        result = evaluate(captioner, prepared, arguments.split, meteor, **decoding)
+        prepared = read_photos(arguments, captioners, views, scratch)
+        result, *other = (
+            evaluate(captioner, prepared, arguments.split, meteor, **decoding)
+            for captioner in captioners
+        )
         result.about["models"] = [folder.name for folder in arguments.model]
-        if arguments.compare:
-            other = load(arguments.compare, weights=arguments.weights)
-            against = evaluate(other, prepared, arguments.split, meteor, **decoding)
+        for against in other:
             result.compare(arguments.compare.name, against)
+        # Printed first: whatever becomes of the files, the scores are there.
+        print(json.dumps(result.about, ensure_ascii=False) if arguments.format == "json"
+              else result.text(), flush=True)
+        write_evaluation(result, arguments.model[0], together=len(arguments.model) > 1)
         if arguments.report:
             from captioning.report import write_report
 
             photos = arguments.photos or arguments.images or Path("Flicker8k_Dataset")
-            write_report(result, captioner, prepared, arguments.model, photos, arguments.report)
+            write_report(
+                result, captioners[0], prepared, arguments.model, photos, arguments.report
+            )
         del prepared  # its grids are mapped from the scratch folder
-    write_evaluation(result, arguments.model[0], together=len(arguments.model) > 1)
-    print(json.dumps(result.about, ensure_ascii=False) if arguments.format == "json"
-          else result.text())
     print(f"{time.perf_counter() - began:.1f} s", file=sys.stderr)
     return 0
 

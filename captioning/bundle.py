@@ -3,7 +3,7 @@
 `model.keras`     architecture and weights, the weights in half precision
 `captioner.json`  vocabulary and cleaning rules, encoder and its preprocessing, maximal length,
                   decoding defaults, how it was trained, versions
-`trained_on.txt`  digests of the training photos' names, which must not be scored
+`trained_on.txt`  digests of the training photos' names and contents, which must not be scored
 `history.csv`, `curves.png`, `model.png`, `scores.json`  for people
 """
 
@@ -29,6 +29,10 @@ FORMAT = 1
 ABOUT = "captioner.json"
 MODEL = "model.keras"
 TRAINED_ON = "trained_on.txt"
+WIDEST_BEAM, STEEPEST = 1000, 100
+"""The most that a beam and a length power may be: wider ones fill any memory."""
+DIGITS = 12
+"""So many hexadecimal digits of a digest are kept."""
 
 
 def _is_number(value: Any, low: float, high: float, kind: type = int | float) -> bool:
@@ -48,8 +52,8 @@ _PARTS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "max_length": (lambda v: _is_number(v, 1, 10_000, int), "whole number from 1 to 10,000"),
     "decoding": (
         lambda v: isinstance(v, dict)
-        and _is_number(v.get("beam"), 1, 1000, int)
-        and _is_number(v.get("length_power"), -100, 100),
+        and _is_number(v.get("beam"), 1, WIDEST_BEAM, int)
+        and _is_number(v.get("length_power"), -STEEPEST, STEEPEST),
         "pair of beam and length_power",
     ),
     "cleaning": (lambda v: isinstance(v, dict), "set of rules"),
@@ -113,21 +117,38 @@ def save_bundle(
     write_json(folder / ABOUT, about)
 
 
-def write_trained_on(folder: Path, names: list[str]) -> None:
-    """Write down which photos a model was trained on, as digests of their file names."""
-    write_text(Path(folder) / TRAINED_ON, "".join(f"{row}\n" for row in map(_digest_of, names)))
+def write_trained_on(
+    folder: Path, names: list[str], contents: dict[str, str], before: Path | None = None
+) -> None:
+    """Write down which photos a model was trained on: a row of digests a photo.
+
+    They are of the file's name and, where `contents` has its SHA-256, of its content. before: the
+    folder of the model that was trained further, whose photos count as well.
+    """
+    rows = [" ".join(filter(None, (_digest_of(n), contents.get(n, "")[:DIGITS]))) for n in names]
+    if before is not None and (Path(before) / TRAINED_ON).is_file():
+        rows += read_text(Path(before) / TRAINED_ON, "the training photos").splitlines()
+    write_text(Path(folder) / TRAINED_ON, "".join(f"{row}\n" for row in dict.fromkeys(rows)))
 
 
-def trained_on(folder: Path, names: Iterable[str]) -> set[str]:
-    """Those of the file names that a model's folder lists as trained on."""
+def trained_on(
+    folder: Path, names: Iterable[str], contents: dict[str, str] | None = None
+) -> set[str] | None:
+    """Those of the photos that a model's folder lists as trained on; None where it has no list.
+
+    By file name or, where `contents` has their SHA-256, by content: a photo under another name
+    is the same photo.
+    """
     if not (Path(folder) / TRAINED_ON).is_file():
-        return set()
-    known = set(read_text(Path(folder) / TRAINED_ON, "the training photos").split("\n"))
-    return {name for name in names if _digest_of(name) in known}
+        return None
+    known = set(read_text(Path(folder) / TRAINED_ON, "the training photos").split())
+    contents = contents or {}
+    return {n for n in names if _digest_of(n) in known or contents.get(n, "")[:DIGITS] in known}
 
 
 def _digest_of(name: str) -> str:
-    return hashlib.sha256(name.encode()).hexdigest()[:12]
+    # File names needn't be UTF-8.
+    return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:DIGITS]
 
 
 def _halve_weights(file: Path) -> None:

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from captioning.bundle import ABOUT, Bundle, load_bundle, read_about
+from captioning.bundle import ABOUT, STEEPEST, WIDEST_BEAM, Bundle, load_bundle, read_about
 from captioning.decoding import NEVER_SAID, DecodingSettings, Hypothesis, decode
 from captioning.encoders import Encoder, load_encoder
 from captioning.errors import CaptioningError
 from captioning.extraction import encode_views, read_batches
-from captioning.images import MAX_PIXELS
+from captioning.images import MAX_PIXELS, VIEWS
 from captioning.text import PADDING, START, UNKNOWN, clean_caption
 
 SHIPPED = ("flickr8k", "flickr8k-merge")
@@ -23,6 +23,8 @@ DEMO = "demo"
 
 PHOTOS_AT_ONCE = 16
 VECTORS_AT_ONCE = 250
+HYPOTHESES_AT_ONCE = 32
+"""Of each view of a photo. Where a beam is wider still, fewer photos are decoded at once."""
 
 
 @dataclass(frozen=True)
@@ -123,8 +125,10 @@ class Captioner:
         self, vectors: np.ndarray, grids: np.ndarray | None, settings: DecodingSettings
     ) -> list[list[Hypothesis]]:
         found: list[list[Hypothesis]] = []
-        for start in range(0, len(vectors), VECTORS_AT_ONCE):
-            part = slice(start, start + VECTORS_AT_ONCE)
+        width = max(HYPOTHESES_AT_ONCE, settings.beam * max(1, settings.views))
+        at_once = max(1, VECTORS_AT_ONCE * HYPOTHESES_AT_ONCE // width)
+        for start in range(0, len(vectors), at_once):
+            part = slice(start, start + at_once)
             photo, state = self._steps.begin(
                 vectors[part], None if grids is None else grids[part]
             )
@@ -197,6 +201,22 @@ class Captioner:
     def text(self, hypothesis: Hypothesis) -> str:
         """The words of a hypothesis."""
         return self.bundle.tokenizer.decode(hypothesis.tokens)
+
+
+def check_decoding(
+    beam: int | None, length_power: float | None, no_repeat: int, views: int | None
+) -> None:
+    """Raise `CaptioningError` for values that can't be decoded with, named as the scripts do."""
+    if beam is not None and not 1 <= beam <= WIDEST_BEAM:
+        raise CaptioningError(f"--beam {beam} is not from 1 to {WIDEST_BEAM:,}")
+    if length_power is not None and not -STEEPEST <= length_power <= STEEPEST:  # or a NaN
+        raise CaptioningError(
+            f"--length-penalty {length_power} is no finite number from -{STEEPEST} to {STEEPEST}"
+        )
+    if no_repeat < 0:
+        raise CaptioningError(f"--no-repeat {no_repeat} is not at least 0")
+    if views is not None and not 1 <= views <= len(VIEWS):
+        raise CaptioningError(f"--views {views} is not from 1 to {len(VIEWS)}")
 
 
 def load(*folders: str | Path, weights: str = "imagenet") -> Captioner:

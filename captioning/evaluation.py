@@ -1,6 +1,5 @@
 """What a model says of a split, its scores, and what else a reader of scores should know."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,16 +10,22 @@ import numpy as np
 
 from captioning.bundle import trained_on
 from captioning.captioner import Captioner
-from captioning.dataset import read_dataset
+from captioning.dataset import Dataset, read_dataset
 from captioning.errors import CaptioningError
 from captioning.extraction import extract_features
-from captioning.files import write_json, write_text
+from captioning.files import json_text, write_json, write_text
 from captioning.prepare import Prepared
 from captioning.scoring import TOKENISATION, Scores, has_java, score_captions
 from captioning.store import read_features
 
 PHOTOS_AT_ONCE = 250
 """So many photos' grids are in memory while a split is captioned."""
+
+ALL = "all"
+"""The split of every photo, straight from a folder."""
+
+NAMED = 10
+"""So many photos are named in a message."""
 
 
 def caption_photos(
@@ -72,6 +77,8 @@ class Evaluation:
         """Add the paired differences to another model's scores of the same photos."""
         self.about["against"] = {
             "model": name,
+            "decoder": other.about["decoder"],
+            "scores": other.about["scores"],
             "difference": {
                 score: {"value": round(value, 2), "interval": [round(low, 2), round(high, 2)]}
                 for score, (value, low, high) in self.scores.minus(other.scores).items()
@@ -86,10 +93,14 @@ class Evaluation:
             f"{about['tokenisation']}",
         ]
         if about.get("missing photos"):
-            lines.append(f"fewer than the split has: {about['missing photos']:,} photos missing")
+            lines.append(
+                f"FEWER THAN THE SPLIT HAS: {about['missing photos']:,} photos missing, without "
+                f"vector or caption ({_some(about['missing'])})"
+            )
         against = about.get("against")
         if against:
-            lines.append(f"{'':10} {'score':>6}   95% interval     minus {against['model']}")
+            lines.append(f"{'':10} {'score':>6}   95% interval     minus {against['model']} "
+                         f"({against['decoder']}), paired")
         for name, row in about["scores"].items():
             low, high = row["interval"]
             line = f"{name:10} {row['value']:6.1f}   {low:5.1f} to {high:5.1f}"
@@ -102,6 +113,8 @@ class Evaluation:
             lines.append(f"METEOR     {about['no METEOR']}")
         for what, value in about["language"].items():
             shown = ", ".join(value) if isinstance(value, list) else value
+            if value is None:
+                shown = "not known, the model's training captions are not here"
             lines.append(f"{what}: {shown}")
         return "\n".join(lines)
 
@@ -118,17 +131,17 @@ def evaluate(
     said = {name: caption for name, (caption, _) in captions.items()}
     references = {name: prepared.captions[name] for name in names}
     scores = score_captions(said, references, meteor and has_java())
-    train = [row for name in prepared.splits.get("train", []) for row in prepared.captions[name]]
     about = {
         "split": split,
         "photos": len(names),
         "decoder": str(captioner.settings(**decoding)),
         "tokenisation": TOKENISATION,
         "scores": table(scores, scores.intervals()),
-        "language": describe_language(said, references, train),
+        "language": describe_language(said, references, training_captions(captioner, prepared)),
     }
     if prepared.missing.get(split):
         about["missing photos"] = len(prepared.missing[split])
+        about["missing"] = prepared.missing[split]
     if "METEOR" not in scores.corpus:
         about["no METEOR"] = "left out" if not meteor else "not computed: there is no Java here"
     return Evaluation(captions, references, scores, about)
@@ -155,28 +168,42 @@ def write_evaluation(result: Evaluation, folder: Path, together: bool = False) -
          "references": result.references[name], "CIDEr": round(cider[name], 1)}
         for name, (caption, confidence) in result.captions.items()
     ]
-    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    lines = "".join(json_text(row) + "\n" for row in rows)
     write_text(folder / f"{prefix}predictions.jsonl", lines)
 
 
-def encode_folder(
-    captioner: Captioner, images: Path, text: Path, split: str, scratch: Path, **decoding: Any
-) -> Prepared:
-    """Read photos and captions and encode the photos of a split into the folder `scratch`.
+def read_folder(images: Path, text: Path, split: str) -> Dataset:
+    """Photos and captions of which a split is to be scored; the split "all" is every photo.
 
-    As many views of each as decoding wants. The split "all" is every photo with captions. Raises
-    `CaptioningError` as `read_dataset`.
+    Training photos count as such though their files are elsewhere. Raises `CaptioningError` as
+    `read_dataset`, and when the split is empty.
     """
-    dataset = read_dataset(images, text, needed=() if split == "all" else (split,))
-    dataset.splits["all"] = [name for name in dataset.photos if dataset.captions.get(name)]
-    names = split_photos(dataset.splits, split)
-    extract_features(
-        captioner.encoder, images, names, scratch, views=captioner.settings(**decoding).views
-    )
-    features = read_features(scratch)
+    dataset = read_dataset(images, text, needed=() if split == ALL else (split,))
+    dataset.listed[ALL] = dataset.photos
+    dataset.splits[ALL] = [name for name in dataset.photos if dataset.captions.get(name)]
+    train = dataset.listed.get("train", [])
+    dataset.splits["train"] = [name for name in train if dataset.captions.get(name)]
+    split_photos(dataset.splits, split)
+    return dataset
+
+
+def encode_folder(
+    captioner: Captioner, dataset: Dataset, split: str, scratch: Path, views: int
+) -> Prepared:
+    """Encode the photos of a split, as many views of each, into the folder `scratch`.
+
+    Raises `CaptioningError` when none of them can be read.
+    """
+    names = dataset.splits[split]
+    features = extract_features(captioner.encoder, dataset.images, names, scratch, views=views)
+    if not features.vectors:
+        name, reason = next(iter(features.failed.items()))
+        raise CaptioningError(
+            f"none of the {len(names):,} photos of the {split} split can be read: {name}: {reason}"
+        )
+    features = read_features(scratch)  # with its grids
     kept = [name for name in names if name in features.vectors]
-    listed = dataset.listed.get(split, names)
-    missing = {split: [name for name in listed if name not in features.vectors]}
+    missing = {split: [name for name in dataset.listed[split] if name not in features.vectors]}
     splits = {**dataset.splits, split: kept}
     return Prepared(dataset.captions, splits, captioner.bundle.tokenizer, features, missing)
 
@@ -201,20 +228,42 @@ def split_photos(splits: dict[str, list[str]], split: str) -> list[str]:
     return names
 
 
-def refuse_overlap(names: Iterable[str], split: str, folder: Path, train: list[str]) -> None:
+def refuse_overlap(
+    names: Iterable[str], split: str, folder: Path, train: list[str],
+    contents: dict[str, str] | None = None,
+) -> None:
     """Raise `CaptioningError` with the list when photos to score were trained on.
 
-    train: the training photos of the data at hand; the model's own list counts as well.
+    train: the training photos of the data at hand; the model's own list counts as well, and for
+    the split "all", which holds them, alone, if there is one. contents: SHA-256 of photos, by
+    which one is known under another name.
     """
-    names = set(names)
-    shared = sorted(names & set(train) | trained_on(folder, names))
+    names, contents = set(names), contents or {}
+    own = trained_on(folder, names, contents)
+    shared = own or set()
+    if own is None or split != ALL:
+        known = {contents[name] for name in train if name in contents}
+        shared |= names & set(train) | {n for n in names if contents.get(n) in known}
     if shared:
-        more = f", and {len(shared) - 10:,} more" if len(shared) > 10 else ""
         raise CaptioningError(
             f"{len(shared):,} photos of the {split} split were trained on: "
-            f"{', '.join(shared[:10])}{more}; scores on them mean little; "
+            f"{_some(sorted(shared))}; scores on them mean little; "
             "--allow-overlap scores them all the same"
         )
+
+
+def training_captions(captioner: Captioner, prepared: Prepared) -> list[str]:
+    """The captions that a model was trained on, if the data at hand are those; else none."""
+    train = prepared.splits.get("train", [])
+    own = trained_on(captioner.bundle.folder, train, prepared.features.contents)
+    if own is not None and len(own) < len(train):
+        return []
+    return [row for name in train for row in prepared.captions[name]]
+
+
+def _some(names: list[str]) -> str:
+    more = f", and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
 
 
 def describe_language(

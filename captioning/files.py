@@ -102,9 +102,16 @@ def only_run(folder: Path) -> Iterator[None]:
 
 def write_json(path: Path, value: Any) -> None:
     """Write `value` as indented JSON, whole or not at all."""
-    text = json.dumps(value, indent=1, ensure_ascii=False) + "\n"
-    # File names needn't be UTF-8; what can't be written as text is written as JSON's \uXXXX.
-    write_text(path, text.encode("utf-8", "backslashreplace").decode("utf-8"))
+    write_text(path, json_text(value, indent=1) + "\n")
+
+
+def json_text(value: Any, indent: int | None = None) -> str:
+    """`value` as JSON that can be written as UTF-8.
+
+    File names needn't be UTF-8: what can't be written as text is written as JSON's \\uXXXX.
+    """
+    text = json.dumps(value, indent=indent, ensure_ascii=False)
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def read_text(path: Path, what: str, largest: int = LARGEST_TEXT) -> str:

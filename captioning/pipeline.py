@@ -63,7 +63,10 @@ def train_model(
         "seconds": round(sum(row["seconds"] for row in progress.history)),
         "before": before,
     }
-    write_trained_on(output, prepared.splits["train"])
+    write_trained_on(
+        output, prepared.splits["train"], prepared.features.contents,
+        None if initial is None else initial.folder,
+    )
     save_bundle(
         output, model, prepared.tokenizer, prepared.features.made_by, prepared.longest, training
     )

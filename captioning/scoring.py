@@ -4,16 +4,21 @@ The scorers are pycocoevalcap's, the field's own; captions and references are cl
 (lower case, no punctuation), and a marker among the words is an error, never a match.
 """
 
-import shutil
+import re
+import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
 
 from captioning.errors import CaptioningError
-from captioning.text import MARKERS, clean_caption
+from captioning.text import clean_caption
 
 TOKENISATION = "lower-case words without punctuation, no markers"
 RESAMPLES = 1000
+_MARKER = re.compile(r"</?\w+/?>|\[(?:cls|sep|pad|unk)\]|\b(?:start|end)seq\b", re.IGNORECASE)
+"""Our markers and those of others: cleaning would make words of them, which could match."""
+
 ORDERS = 4
 """BLEU and CIDEr count n-grams of one to four words."""
 
@@ -111,8 +116,14 @@ def score_captions(
 
 
 def has_java() -> bool:
-    """Whether METEOR can be had here: its scorer is a Java program."""
-    return shutil.which("java") is not None
+    """Whether METEOR can be had here: its scorer is a Java program.
+
+    Java is started to see: some systems have a `java` that only says where to get one.
+    """
+    try:
+        return not subprocess.run(["java", "-version"], capture_output=True, check=False).returncode
+    except OSError:
+        return False
 
 
 def _cleaned(captions: dict[str, str], references: dict[str, list[str]]) -> tuple[dict, dict]:
@@ -122,7 +133,7 @@ def _cleaned(captions: dict[str, str], references: dict[str, list[str]]) -> tupl
     for name, caption in captions.items():
         _refuse_markers(name, caption)
         hypotheses[name] = [clean_caption(caption)]
-        cleaned[name] = [clean_caption(row) for row in references.get(name, [])]
+        cleaned[name] = [row for row in map(clean_caption, references.get(name, [])) if row]
         if not cleaned[name]:
             raise CaptioningError(f"{name} has no reference caption to be scored against")
         if not hypotheses[name][0]:
@@ -131,9 +142,9 @@ def _cleaned(captions: dict[str, str], references: dict[str, list[str]]) -> tupl
 
 
 def _refuse_markers(name: str, caption: str) -> None:
-    for word in caption.split():
-        if word in MARKERS or word in ("startseq", "endseq", "<eos>", "<bos>", "<pad>"):
-            raise CaptioningError(f"the caption of {name} has the marker {word!r} among its words")
+    found = _MARKER.search(caption)
+    if found:
+        raise CaptioningError(f"the caption of {name} has the marker {found[0]!r} among its words")
 
 
 def _count_bleu(references: dict, hypotheses: dict) -> np.ndarray:
@@ -164,7 +175,21 @@ def _meteor(references: dict, hypotheses: dict) -> tuple[float, list[float]]:
         raise CaptioningError("METEOR wants Java (version 8 or later) on the path")
     from pycocoevalcap.meteor.meteor import Meteor
 
-    return Meteor().compute_score(references, hypotheses)
+    scorer = Meteor()
+    try:
+        return scorer.compute_score(references, hypotheses)
+    except (OSError, ValueError) as error:  # the program ended, or answered with no number
+        raise CaptioningError(
+            f"METEOR's Java program failed ({error}); --no-meteor leaves METEOR out"
+        ) from None
+    finally:
+        if scorer.lock.locked():  # interrupted: its end would wait for the lock for ever
+            scorer.lock.release()
+        scorer.meteor_p.kill()
+        scorer.meteor_p.wait()
+        for pipe in (scorer.meteor_p.stdin, scorer.meteor_p.stdout, scorer.meteor_p.stderr):
+            with suppress(OSError):
+                pipe.close()
 
 
 def _draws(photos: int, resamples: int, seed: int) -> np.ndarray:

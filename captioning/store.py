@@ -45,6 +45,15 @@ class Features:
     grids: np.ndarray | None = None
     rows: dict[str, list[int]] = field(default_factory=dict)
 
+    @property
+    def contents(self) -> dict[str, str]:
+        """The SHA-256 of the photos' files, of those whose stamp has one."""
+        return {
+            name: stamp[2]
+            for name, stamp in self.stamps.items()
+            if len(stamp) == 3 and isinstance(stamp[2], str) and stamp[2]
+        }
+
     def matrix(self, names: list[str]) -> np.ndarray:
         """The vectors of some photos, float32 (photos, D).
 

@@ -1,17 +1,62 @@
 """evaluate.py: scores with intervals, comparison, what stands beside them, what is refused."""
 
+import hashlib
 import json
+import shutil
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from pycocoevalcap.bleu.bleu import Bleu
+from pycocoevalcap.cider.cider import Cider
+from pycocoevalcap.rouge.rouge import Rouge
 
+import captioning.captioner
+import evaluate
+from captioning import load
 from captioning.bundle import trained_on, write_trained_on
-from captioning.errors import CaptioningError
+from captioning.errors import CaptioningError, run_script
 from captioning.evaluation import describe_language, refuse_overlap
 from captioning.scoring import has_java, score_captions
 from tests.conftest import script
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Run:
+    """Runs the script here, where Keras is loaded already: (exit code, output, messages)."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        line = [evaluate.__file__, "--no-meteor", *arguments]
+        monkeypatch.setattr(sys, "argv", [*map(str, line)])
+        with pytest.raises(SystemExit) as ended:
+            run_script(evaluate.main)
+        return ended.value.code, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def model(model_folder: Path, tmp_path: Path) -> Path:
+    """A copy of the toy model's folder, to write into."""
+    return Path(shutil.copytree(model_folder, tmp_path / "model"))
+
+
+@pytest.fixture
+def own_photos(tmp_path: Path) -> list:
+    """The arguments for three photos that no model was trained on, with a table of captions."""
+    for name in ("neu.png", "schön.png", "allein.png"):
+        Image.new("RGB", (80, 60), (len(name) * 20, 90, 40)).save(tmp_path / name)
+    (tmp_path / "captions.txt").write_text(
+        "image,caption\nneu.png,ein Kreis im Schnee\nneu.png,a red circle\n"
+        "schön.png,Ein Hündchen läuft – schnell!\nallein.png,a box\nallein.png,...\n",
+        encoding="utf-8",
+    )
+    return ["--images", tmp_path, "--text", tmp_path, "--split", "all"]
 
 WORDS = [
     "a", "dog", "runs", "on", "the", "grass", "two", "kids", "play", "in", "sand", "red", "ball",
@@ -83,9 +128,10 @@ def test_what_stands_beside_the_scores() -> None:
 
 
 def test_photos_that_were_trained_on_are_refused_by_name(tmp_path: Path) -> None:
-    write_trained_on(tmp_path, ["x.jpg", "y.jpg"])
+    write_trained_on(tmp_path, ["x.jpg", "y.jpg"], {})
     assert "x.jpg" not in (tmp_path / "trained_on.txt").read_text()
     assert trained_on(tmp_path, ["y.jpg", "z.jpg"]) == {"y.jpg"}
+    assert trained_on(tmp_path / "nowhere", ["y.jpg"]) is None
     with pytest.raises(CaptioningError, match=r"2 photos of the dev split.*t\.jpg, y\.jpg"):
         refuse_overlap(["y.jpg", "z.jpg", "t.jpg"], "dev", tmp_path, ["t.jpg"])
     refuse_overlap(["z.jpg"], "dev", tmp_path, ["t.jpg"])
@@ -104,6 +150,8 @@ def test_scores_from_vectors_and_straight_from_photos_are_the_same(
     low, high = about["scores"]["CIDEr"]["interval"]
     assert low <= about["scores"]["CIDEr"]["value"] <= high
     assert about["against"]["model"] == "merge"
+    assert about["against"]["decoder"] == "greedy"
+    assert about["against"]["scores"].keys() == about["scores"].keys()
     assert "left out" in about["no METEOR"]
     rows = [json.loads(r) for r in (model / "predictions.jsonl").read_text().splitlines()]
     assert {"photo", "caption", "references", "CIDEr", "confidence"} <= rows[0].keys()
@@ -121,30 +169,172 @@ def test_scores_from_vectors_and_straight_from_photos_are_the_same(
         (["--split", "train"], "were trained on"),
         (["--split", "nowhere"], "the nowhere split is empty"),
         (["--beam", 0], "--beam 0"),
+        (["--beam", 100_000], "--beam 100000 is not from 1 to 1,000"),
+        (["--beam", 3, "--length-penalty", "nan"], "--length-penalty nan"),
+        (["--length-penalty", 1], "give --beam too"),
+        (["--no-repeat", -1], "--no-repeat -1"),
+        (["--split", "all"], "--split all wants a folder of photos"),
         (["--views", 9], "--views 9"),
         (["--images", "photos"], "--images and --text go together"),
         (["--model", "nowhere"], "nowhere is missing"),
     ],
 )
 def test_what_evaluate_refuses(
-    model_folder: Path, data_folder: Path, arguments: list, message: str
+    run: Run, model_folder: Path, data_folder: Path, arguments: list, message: str
 ) -> None:
-    done = script("evaluate.py", "--model", model_folder, "--data", data_folder, *arguments)
-    assert done.returncode == 2
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
+    code, _, messages = run("--model", model_folder, "--data", data_folder, *arguments)
+    assert code == 2
+    assert message in messages
 
 
 def test_fewer_photos_than_the_split_has_is_said(
-    model_folder: Path, data_folder: Path, tmp_path: Path
+    run: Run, model: Path, data_folder: Path, tmp_path: Path
 ) -> None:
-    import shutil
-
     data = tmp_path / "data"
     shutil.copytree(data_folder, data)
     splits = json.loads((data / "splits.json").read_text())
     splits["dev"] += ["gone.jpg", "lost.jpg"]
     (data / "splits.json").write_text(json.dumps(splits))
-    done = script("evaluate.py", "--model", model_folder, "--data", data, "--no-meteor")
-    assert done.returncode == 0, done.stderr
-    assert "2 photos missing" in done.stdout
+    code, output, messages = run("--model", model, "--data", data)
+    assert code == 0, messages
+    assert "FEWER THAN THE SPLIT HAS: 2 photos missing" in output
+    assert "gone.jpg, lost.jpg" in output
+    about = json.loads((model / "scores.json").read_text())
+    assert about["photos"] == 20
+    assert about["missing photos"] == 2
+    assert about["missing"] == ["gone.jpg", "lost.jpg"]
+
+
+def test_scores_can_be_computed_again_from_the_predictions(
+    run: Run, model: Path, data_folder: Path
+) -> None:
+    code, output, messages = run("--model", model, "--data", data_folder, "--format", "json")
+    assert code == 0, messages
+    about = json.loads(output)
+    assert json.loads((model / "scores.json").read_text()) == about
+    assert {"split", "photos", "decoder", "tokenisation", "models"} <= about.keys()
+    rows = [json.loads(line) for line in (model / "predictions.jsonl").open(encoding="utf-8")]
+    assert len(rows) == about["photos"]
+    references = {row["photo"]: row["references"] for row in rows}
+    said = {row["photo"]: [row["caption"]] for row in rows}
+    bleu, _ = Bleu(4).compute_score(references, said, verbose=0)
+    cider, own = Cider().compute_score(references, said)
+    rouge, _ = Rouge().compute_score(references, said)
+    wanted = {f"BLEU-{n}": bleu[n - 1] for n in range(1, 5)} | {"ROUGE-L": rouge, "CIDEr": cider}
+    for name, value in wanted.items():
+        assert about["scores"][name]["value"] == round(100 * float(value), 2), name
+    assert [row["CIDEr"] for row in rows] == [round(100 * value, 1) for value in own]
+
+
+def test_photos_that_no_model_saw_straight_from_a_folder(
+    run: Run, model: Path, own_photos: list
+) -> None:
+    code, output, messages = run("--model", model, *own_photos)
+    assert code == 0, messages
+    assert "all, 3 photos, greedy" in output
+    assert "word for word in training: not known" in output
+    assert json.loads((model / "scores.json").read_text())["language"][
+        "word for word in training"] is None
+    rows = [json.loads(line) for line in (model / "predictions.jsonl").open(encoding="utf-8")]
+    assert {row["photo"]: row["references"] for row in rows}["schön.png"] == [
+        "ein hündchen läuft schnell"
+    ]
+    assert {row["photo"]: row["references"] for row in rows}["allein.png"] == ["a box"]
+
+
+def test_a_single_photo_and_one_without_a_caption(
+    run: Run, model: Path, own_photos: list, tmp_path: Path
+) -> None:
+    (tmp_path / "captions.txt").write_text("image,caption\nneu.png,a box\nschön.png,...\n")
+    code, output, messages = run("--model", model, *own_photos)
+    assert code == 0, messages
+    assert "all, 1 photos" in output
+    assert "2 photos missing, without vector or caption (allein.png, schön.png)" in output
+    (tmp_path / "neu.png").write_bytes(b"no photo")
+    code, _, messages = run("--model", model, *own_photos)
+    assert code == 2
+    assert "none of the 1 photos of the all split can be read: neu.png" in messages
+
+
+def test_a_trained_on_photo_is_known_under_another_name(
+    run: Run, model: Path, own_photos: list, scenes_folder: Path, tmp_path: Path
+) -> None:
+    lists = scenes_folder / "Flickr_8k_text" / "Flickr_8k.trainImages.txt"
+    trained = scenes_folder / "Flicker8k_Dataset" / lists.read_text().split()[0]
+    shutil.copy(trained, tmp_path / "neu.png")
+    code, _, messages = run("--model", model, *own_photos)
+    assert code == 2
+    assert "1 photos of the all split were trained on: neu.png" in messages
+    code, output, _ = run("--model", model, *own_photos, "--allow-overlap")
+    assert code == 0
+    assert "all, 3 photos" in output
+
+
+def test_renamed_photos_of_the_data_at_hand_are_known(tmp_path: Path) -> None:
+    contents = {"a.jpg": "1" * 64, "b.jpg": "1" * 64, "c.jpg": "2" * 64}
+    with pytest.raises(CaptioningError, match=r"1 photos .* trained on: b\.jpg"):
+        refuse_overlap(["b.jpg", "c.jpg"], "dev", tmp_path, ["a.jpg"], contents)
+    # "all" holds the data's training photos: only what the model itself was trained on counts.
+    write_trained_on(tmp_path, ["other.jpg"], {})
+    refuse_overlap(["a.jpg", "b.jpg", "c.jpg"], "all", tmp_path, ["a.jpg"], contents)
+
+
+def test_a_model_trained_further_remembers_its_first_photos(tmp_path: Path) -> None:
+    digest = hashlib.sha256(b"x").hexdigest()
+    write_trained_on(tmp_path / "first", ["x.jpg"], {"x.jpg": digest})
+    write_trained_on(tmp_path / "second", ["y.jpg"], {}, tmp_path / "first")
+    assert trained_on(tmp_path / "second", ["x.jpg", "y.jpg", "z.jpg"]) == {"x.jpg", "y.jpg"}
+    assert trained_on(tmp_path / "second", ["new.jpg"], {"new.jpg": digest}) == {"new.jpg"}
+
+
+def test_the_other_model_must_not_have_seen_the_photos_either(
+    run: Run, model: Path, data_folder: Path, tmp_path: Path
+) -> None:
+    other = Path(shutil.copytree(model, tmp_path / "other"))
+    dev = json.loads((data_folder / "splits.json").read_text())["dev"]
+    write_trained_on(other, dev[:2], {})
+    code, _, messages = run("--model", model, "--data", data_folder, "--compare", other)
+    assert code == 2
+    assert f"2 photos of the dev split were trained on: {dev[0]}, {dev[1]}" in messages
+
+
+def test_a_model_without_grids_against_one_with_them_from_photos(
+    run: Run, grids_models: dict[str, Path], own_photos: list
+) -> None:
+    code, output, messages = run(
+        "--model", grids_models["merge"], *own_photos, "--compare", grids_models["attention"],
+        "--beam", 2, "--views", 2,
+    )
+    assert code == 0, messages
+    assert "minus attention (beam 2, length power 0.7, 2 views a photo), paired" in output
+
+
+def test_scores_are_shown_though_they_cannot_be_kept(
+    run: Run, model: Path, data_folder: Path
+) -> None:
+    (model / "scores.json").mkdir()
+    code, output, messages = run("--model", model, "--data", data_folder)
+    assert code == 2
+    assert "CIDEr" in output
+    assert "cannot write" in messages
+
+
+def test_a_wide_beam_takes_fewer_photos_at_once(
+    model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    captioner = load(model_folder)
+    vectors = np.random.default_rng(0).random((9, captioner.bundle.encoder["vector_size"]))
+    vectors = vectors.astype(np.float32)
+    apart = [captioner.describe(row[None], beam=200)[0][0].tokens for row in vectors]
+    together = []
+
+    def decode(step: object, state: object, photos: int, *others: object) -> list:
+        together.append(photos)
+        return real(step, state, photos, *others)
+
+    real = captioning.captioner.decode
+    monkeypatch.setattr(captioning.captioner, "decode", decode)
+    monkeypatch.setattr(captioning.captioner, "VECTORS_AT_ONCE", 25)
+    found = captioner.describe(vectors, beam=200)
+    assert together == [4, 4, 1]
+    assert [best[0].tokens for best in found] == apart

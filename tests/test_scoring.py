@@ -1,11 +1,18 @@
 """Scores of known captions, and what is refused."""
 
 import math
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
 
+import numpy as np
 import pytest
+from pycocoevalcap.bleu.bleu import Bleu
 
+from captioning.cider import CiderD
 from captioning.errors import CaptioningError
-from captioning.scoring import score_captions
+from captioning.scoring import has_java, score_captions
 
 REFERENCES = {
     "a.jpg": ["a dog runs on the grass", "the brown dog is running fast"],
@@ -36,6 +43,12 @@ def test_a_perfect_caption_scores_full_marks_whatever_its_punctuation() -> None:
     [
         ({"a.jpg": "<start> a dog"}, "marker '<start>'"),
         ({"a.jpg": "a dog endseq"}, "marker 'endseq'"),
+        ({"a.jpg": "a dog <end>."}, "marker '<end>'"),
+        ({"a.jpg": "<start>a dog"}, "marker '<start>'"),
+        ({"a.jpg": "a <UNK> dog"}, "marker '<UNK>'"),
+        ({"a.jpg": "a dog EndSeq"}, "marker 'EndSeq'"),
+        ({"a.jpg": "<s> a dog </s>"}, "marker '<s>'"),
+        ({"a.jpg": "a dog [SEP]"}, r"marker '\[SEP\]'"),
         ({"a.jpg": " . "}, "caption of a.jpg is empty"),
         ({"c.jpg": "a dog"}, "c.jpg has no reference"),
         ({}, "no captions"),
@@ -44,3 +57,111 @@ def test_a_perfect_caption_scores_full_marks_whatever_its_punctuation() -> None:
 def test_what_cannot_be_scored_is_refused(captions: dict, message: str) -> None:
     with pytest.raises(CaptioningError, match=message):
         score_captions(captions, REFERENCES)
+
+
+def test_words_that_only_look_like_markers_are_words() -> None:
+    captions = {"a.jpg": "the end of a start", "b.jpg": "a sequence, i.e. 3 < 4"}
+    assert score_captions(captions, REFERENCES).corpus["BLEU-1"] > 0
+
+
+def test_references_without_a_word_are_none() -> None:
+    with pytest.raises(CaptioningError, match="a.jpg has no reference"):
+        score_captions({"a.jpg": "a dog"}, {"a.jpg": ["", " . "]})
+    captions = {"a.jpg": "a dog runs on grass", "b.jpg": "two kids"}
+    with_empty = {name: [*rows, "..."] for name, rows in REFERENCES.items()}
+    assert score_captions(captions, with_empty).corpus == score_captions(
+        captions, REFERENCES
+    ).corpus
+
+
+KNOWN = {
+    "a.jpg": ["a dog runs on the grass", "the brown dog is running fast on green grass"],
+    "b.jpg": ["two children play in the sand", "two kids are playing in the sand"],
+    "c.jpg": ["a man in a red shirt rides a bike", "a cyclist rides down the road"],
+}
+SAID = {
+    "a.jpg": "a brown dog runs on the green grass",
+    "b.jpg": "two children are playing in the sand",
+    "c.jpg": "a man in a blue shirt rides a bike on the road",
+}
+
+
+def test_scores_of_known_captions_to_four_digits() -> None:
+    scores = score_captions(SAID, KNOWN)
+    wanted = {
+        "BLEU-1": 92.5926, "BLEU-2": 80.9854, "BLEU-3": 65.5057, "BLEU-4": 52.8608,
+        "ROUGE-L": 83.9667, "CIDEr": 376.4688,
+    }
+    assert {name: round(scores.corpus[name], 4) for name in wanted} == wanted
+    # By hand: 8 + 7 + 12 words said, 8 + 7 + 10 of them in a reference; the closest references
+    # have 9 + 7 + 9 words, so nothing is taken off for length.
+    assert scores.corpus["BLEU-1"] == pytest.approx(100 * 25 / 27, abs=1e-4)
+    names = list(SAID)
+    ours = CiderD([[row.split() for row in KNOWN[name]] for name in names])
+    own = [100 * ours.score(place, SAID[name].split()) for place, name in enumerate(names)]
+    assert [scores.cider[name] for name in names] == pytest.approx(own, abs=1e-4)
+    assert scores.corpus["CIDEr"] == pytest.approx(np.mean(own), abs=1e-4)
+
+
+def test_photos_drawn_again_score_as_if_they_were_there_so_often() -> None:
+    scores = score_captions(SAID, KNOWN)
+    drawn = np.array([[2, 0, 1], [0, 3, 0], [1, 1, 1]])
+    found = scores._resampled(drawn)
+    for row, counts in enumerate(drawn):
+        copies = {f"{name} {i}": name for name, n in zip(SAID, counts, strict=True)
+                  for i in range(n)}
+        bleu, _ = Bleu(4).compute_score(
+            {copy: KNOWN[name] for copy, name in copies.items()},
+            {copy: [SAID[name]] for copy, name in copies.items()}, verbose=0,
+        )
+        assert [found[f"BLEU-{n}"][row] for n in range(1, 5)] == pytest.approx(
+            [100 * value for value in bleu], abs=1e-4
+        )
+        own = [scores.cider[name] for name in copies.values()]
+        assert found["CIDEr"][row] == pytest.approx(np.mean(own))
+
+
+@pytest.fixture
+def java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Puts a made-up `java`, a shell script, before all others."""
+
+    def make(lines: str) -> None:
+        program = tmp_path / "java"
+        program.write_text(f"#!/bin/sh\n{lines}\n")
+        program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+
+    return make
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the made-up java is a shell script")
+def test_a_java_that_does_not_run_is_none(java: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+    java("exit 0")
+    assert has_java()
+    java("echo no Java runtime, get one; exit 1")
+    assert not has_java()
+    with pytest.raises(CaptioningError, match="METEOR wants Java"):
+        score_captions(SAID, KNOWN, meteor=True)
+    monkeypatch.setenv("PATH", "")
+    assert not has_java()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the made-up java is a shell script")
+@pytest.mark.parametrize("after", ["exit 3", "while read -r _; do echo nonsense; done"])
+def test_a_meteor_that_breaks_is_told_and_does_not_hang(java: Callable, after: str) -> None:
+    java(f'[ "$1" = -version ] && exit 0; {after}')
+    with pytest.raises(CaptioningError, match="METEOR's Java program failed.*--no-meteor"):
+        score_captions(SAID, KNOWN, meteor=True)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the made-up java is a shell script")
+def test_a_meteor_that_is_interrupted_ends(java: Callable) -> None:
+    java('[ "$1" = -version ] && exit 0; exec sleep 60')
+    before = signal.signal(signal.SIGALRM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.5)
+        with pytest.raises(KeyboardInterrupt):
+            score_captions(SAID, KNOWN, meteor=True)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
