@@ -17,6 +17,7 @@ import keras
 import numpy as np
 import pytest
 
+from captioning import load
 from captioning.bundle import load_bundle, read_about
 from captioning.decoders import build_decoder
 from captioning.download import download_flickr8k
@@ -305,6 +306,20 @@ def test_no_model_file_runs_anything_or_takes_the_memory(tmp_path: Path) -> None
         seen += 1
     assert seen >= 25
     load_bundle(rewritten(tmp_path / "whole"))  # and the model itself, packed anew, is read
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 3e38])
+def test_a_model_of_no_numbers_ends_in_a_message(tmp_path: Path, value: float) -> None:
+    def spoil(name: str, part: object) -> None:
+        if isinstance(part, h5py.Dataset) and part.ndim:
+            part[...] = np.full(part.shape, value, np.float32)
+
+    weights = weights_with(lambda file: file.visititems(spoil))
+    captioner = load(rewritten(tmp_path / "model", weights=weights))
+    vectors = np.ones((2, captioner.bundle.encoder["vector_size"]), np.float32)
+    for beam in (1, 3):
+        with pytest.raises(CaptioningError, match="is not a number"):
+            captioner.describe(vectors, beam=beam)
 
 
 def test_a_model_of_many_words_is_read(tmp_path: Path) -> None:
