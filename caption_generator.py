@@ -6,7 +6,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from captioning.errors import CaptioningError, import_keras, run_script
+from captioning.errors import CaptioningError, import_keras, run_script, shown
 
 if TYPE_CHECKING:
     from captioning.captioner import Captioner
@@ -208,7 +208,7 @@ def caption_all(
                     error = f"no copy, {reason}"
         if error:
             failed += 1
-            tqdm.write(f"passed over {caption.image}: {error}", file=sys.stderr)
+            tqdm.write(shown(f"passed over {caption.image}: {error}"), file=sys.stderr)
         elif arguments.attention:
             draw(captioner, caption.image, caption.caption, arguments)
     return failed

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from captioning.errors import CaptioningError, import_keras, run_script
+from captioning.errors import CaptioningError, import_keras, run_script, shown
 
 if TYPE_CHECKING:
     from captioning.dataset import Dataset
@@ -105,9 +105,7 @@ def write_files(arguments: argparse.Namespace, dataset: "Dataset") -> None:
         arguments.views * arguments.grids, arguments.max_pixels,
     )
     for name, reason in features.failed.items():
-        # Names may hold line ends, and what steers a terminal.
-        shown = name if name.isprintable() else ascii(name)
-        print(f"passed over {shown}: {reason}", file=sys.stderr)
+        print(f"passed over {shown(name)}: {shown(reason)}", file=sys.stderr)
     print(
         f"{len(features.vectors):,} vectors of {encoder.settings.vector_size:,} numbers in "
         f"{arguments.output / 'features.p'} ({time.perf_counter() - began:.0f} s); next: "

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from captioning.errors import CaptioningError, import_keras, run_script
-from captioning.settings import SETTINGS, FinetuningSettings, TrainingSettings
+from captioning.settings import HEADS, SETTINGS, FinetuningSettings, TrainingSettings
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -50,7 +50,8 @@ def settings_of(
 ) -> TrainingSettings | FinetuningSettings:
     """The decoder's own settings, changed by what the command line names.
 
-    Raises `CaptioningError` for an option that this training doesn't have.
+    Raises `CaptioningError` for an option that this training doesn't have, or a width that the
+    decoder can't divide among its heads.
     """
     own = FinetuningSettings(decoder) if arguments.finetune else SETTINGS[decoder]
     known = {field.name for field in dataclasses.fields(own)} - {"decoder"}
@@ -60,6 +61,11 @@ def settings_of(
     for name in sorted(named.keys() - known):
         what = f"--finetune {arguments.finetune}" if arguments.finetune else "this training"
         raise CaptioningError(f"--{name.replace('_', '-')} has no meaning for {what}")
+    heads = HEADS[decoder]
+    if named.get("width", heads) % heads:
+        raise CaptioningError(
+            f"--width {named['width']} is not a multiple of {heads}, the {decoder} decoder's heads"
+        )
     return dataclasses.replace(own, **named)
 
 

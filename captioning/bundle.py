@@ -22,6 +22,7 @@ from typing import Any
 from captioning.encoders import ENCODERS
 from captioning.errors import CaptioningError
 from captioning.files import read_json, read_text, write_json, write_text, written_whole
+from captioning.images import VIEWS
 from captioning.model_file import LARGEST_JSON, check_model_file
 from captioning.text import CLEANING, Tokenizer
 
@@ -53,8 +54,9 @@ _PARTS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "decoding": (
         lambda v: isinstance(v, dict)
         and _is_number(v.get("beam"), 1, WIDEST_BEAM, int)
-        and _is_number(v.get("length_power"), -STEEPEST, STEEPEST),
-        "pair of beam and length_power",
+        and _is_number(v.get("length_power"), -STEEPEST, STEEPEST)
+        and _is_number(v.get("views", 1), 1, len(VIEWS), int),
+        "set of beam, length_power and views",
     ),
     "cleaning": (lambda v: isinstance(v, dict), "set of rules"),
     "words": (lambda v: isinstance(v, list) and v and all(map(_is_word, v)), "list of words"),

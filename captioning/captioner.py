@@ -1,5 +1,6 @@
 """load("models/flickr8k").caption(photos): what the script, the notebook and the app call."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -117,7 +118,8 @@ class Captioner:
         self, vectors: np.ndarray, grids: np.ndarray | None = None, **decoding: Any
     ) -> list[list[Hypothesis]]:
         """Hypotheses, best first, for each photo: vectors, float32 (photos, D), and, for models
-        that look at them, grids (photos, views, regions, D). decoding: as in `settings`.
+        that look at them, grids (photos, views, regions, D). decoding: as in `settings`. Raises
+        `CaptioningError` when the model computes no numbers.
         """
         return self._describe(vectors, grids, self.settings(**decoding))
 
@@ -134,6 +136,11 @@ class Captioner:
             )
 
             found += self._decode(photo, state, len(vectors[part]), settings)
+        if not all(own and not math.isnan(own[0].score) for own in found):
+            raise CaptioningError(
+                f"what the model in {self.bundle.folder} computes is not a number: its weights are "
+                "damaged; train it again"
+            )
         return found
 
     def look(

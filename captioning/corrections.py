@@ -10,9 +10,7 @@ from pathlib import Path
 from threading import Lock
 
 from captioning.errors import CaptioningError
-
-FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""A cell that begins so is run as a formula by spreadsheets (OWASP, "CSV Injection")."""
+from captioning.rows import FORMULA_STARTS
 
 _one_at_a_time = Lock()
 
@@ -49,4 +47,4 @@ def alt_text_table(rows: Iterable[tuple[str, str]]) -> str:
 
 def neutral(cell: str) -> str:
     """The cell, with an apostrophe before what a spreadsheet would run as a formula."""
-    return f"'{cell}" if cell.startswith(FORMULA) else cell
+    return f"'{cell}" if cell.startswith(FORMULA_STARTS) else cell

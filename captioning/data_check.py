@@ -24,7 +24,7 @@ from captioning.dataset import (
     split_by_name,
     token_row,
 )
-from captioning.errors import CaptioningError
+from captioning.errors import CaptioningError, shown
 from captioning.images import MAX_PIXELS, UnreadableImageError, open_image
 from captioning.text import Tokenizer, clean_caption
 
@@ -75,16 +75,12 @@ class Report:
                     **self.coverage)
             )
         for finding in sorted(self.findings, key=lambda f: not f.harms):
-            shown = ", ".join(map(_shown, finding.names[:5]))
+            names = ", ".join(map(shown, finding.names[:5]))
             more = f", and {len(finding.names) - 5:,} more" if len(finding.names) > 5 else ""
             mark = "HARMS" if finding.harms else "note "
-            lines.append(f"{mark}  {finding.what}: {len(finding.names):,} ({shown}{more})")
+            lines.append(f"{mark}  {finding.what}: {len(finding.names):,} ({names}{more})")
         lines.append(f"{'something' if self.harms else 'nothing'} would harm a result")
         return "\n".join(lines)
-
-
-def _shown(name: str) -> str:
-    return name if name.isprintable() else ascii(name)
 
 
 def check_data(

@@ -8,7 +8,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from captioning.errors import CaptioningError
+from captioning.errors import CaptioningError, shown
 from captioning.files import read_text
 from captioning.text import clean_caption
 
@@ -50,7 +50,7 @@ class Dataset:
         for what, names in self.oddities.items():
             if names:
                 more = f", and {len(names) - 3:,} more" if len(names) > 3 else ""
-                lines.append(f"  {what}: {len(names):,} ({', '.join(names[:3])}{more})")
+                lines.append(f"  {what}: {len(names):,} ({', '.join(map(shown, names[:3]))}{more})")
         return "\n".join(lines)
 
 

@@ -1,5 +1,6 @@
 """Flickr8k from the web: two zip archives, checked and laid out into the two folders."""
 
+import http.client
 import shutil
 import urllib.error
 import urllib.parse
@@ -100,7 +101,7 @@ def _fetch(url: str, path: Path) -> None:
                     raise OSError(f"more than {LARGEST:,} bytes came")
             if bar.total and bar.n != bar.total:
                 raise OSError(f"only {bar.n:,} of {bar.total:,} bytes came")
-    except (OSError, urllib.error.URLError, ValueError) as error:
+    except (OSError, urllib.error.URLError, http.client.HTTPException, ValueError) as error:
         raise CaptioningError(
             f"cannot download {url} ({getattr(error, 'reason', error)}); check the connection "
             "and try again, or fetch the archive by hand and unpack it"

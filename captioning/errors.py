@@ -11,6 +11,11 @@ class CaptioningError(Exception):
     """Something the user can put right: the message says what was wrong, where, and what to do."""
 
 
+def shown(text: str) -> str:
+    """The text on one line of a terminal: what ends lines or steers it is written as an escape."""
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
 def run_script(main: Callable[[], int | None], after_stop: str = "") -> None:
     """Run a script's `main` and leave the process with its exit code.
 
@@ -22,7 +27,7 @@ def run_script(main: Callable[[], int | None], after_stop: str = "") -> None:
         code = main() or 0
         sys.stdout.flush()
     except CaptioningError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {shown(str(error))}", file=sys.stderr)
         code = 2
     except KeyboardInterrupt:
         print("\nstopped" + (f"; {after_stop}" if after_stop else ""), file=sys.stderr)

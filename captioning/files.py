@@ -25,7 +25,8 @@ def written_whole(path: Path) -> Iterator[Path]:
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     # The ending stays last: Keras and Matplotlib choose the format by it.
-    beside = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    # A name may have 255 bytes, a letter up to four.
+    beside = path.with_name(f".{path.stem[:40]}.{os.getpid()}{path.suffix}")
     try:
         yield beside
         _to_disk(beside)  # before the name: a machine that loses power keeps the one or the other

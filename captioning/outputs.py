@@ -5,6 +5,7 @@ Each output says whether it `has` a photo's caption already, takes one (`write`)
 """
 
 import csv
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from captioning.rows import Rows, Table, split_rows, unsure_of
 
 
 class NoCopyError(CaptioningError):
-    """A photo whose copy can't carry a description; the message is the reason."""
+    """A photo that can have no sidecar or described copy; the message is the reason."""
 
 
 def only_writer(output: Path) -> AbstractContextManager[None]:
@@ -176,8 +177,13 @@ class Sidecars:
         return self._resume and _stat(self._targets[photo]) is not None
 
     def write(self, caption: Caption) -> None:
-        """Write the sidecar, whole or not at all."""
-        write_text(self._targets[caption.image], caption.caption + "\n")
+        """Write the sidecar, whole or not at all. Raises `NoCopyError` where no name is left."""
+        try:
+            write_text(self._targets[caption.image], caption.caption + "\n")
+        except CaptioningError as error:
+            if getattr(error.__cause__, "errno", None) == errno.ENAMETOOLONG:
+                raise NoCopyError("its name is too long to get .txt behind it") from None
+            raise
 
     def finish(self) -> None:
         """All is written."""

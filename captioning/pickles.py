@@ -1,9 +1,10 @@
 """Pickles read with a restricted unpickler: arrays and built-in containers, nothing else runs.
 
 Before anything is built, the whole file is gone through: only instructions that plain data is
-made of, no size that the file doesn't hold. While it is built, the names of the few things that
-arrays are made of stand for functions of this module, which check what they are given: numpy's
-own would believe any size and change its own types.
+made of, no size that the file doesn't hold, and no keys but text and numbers, because tuples that
+hold each other make of a few bytes a key that takes for ever to look up. While it is built, the
+names of the few things that arrays are made of stand for functions of this module, which check
+what they are given: numpy's own would believe any size and change its own types.
 """
 
 import math
@@ -25,13 +26,20 @@ LARGEST = 16 << 30
 """Pickles of more bytes are refused before they are read."""
 
 _INSTRUCTIONS = set(re.findall(r"\w+", """
-    PROTO FRAME STOP MARK POP POP_MARK NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG LONG1
+    PROTO FRAME STOP MARK NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG LONG1
     LONG4 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING UNICODE BINUNICODE SHORT_BINUNICODE
     BINUNICODE8 BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8 EMPTY_LIST APPEND APPENDS LIST
     EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_DICT DICT SETITEM SETITEMS EMPTY_SET ADDITEMS
     FROZENSET GET BINGET LONG_BINGET PUT BINPUT LONG_BINPUT MEMOIZE GLOBAL STACK_GLOBAL REDUCE BUILD
 """))
 _PUTS = {"PUT", "BINPUT", "LONG_BINPUT"}
+_GETS = {"GET", "BINGET", "LONG_BINGET"}
+_FILLS = {"APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS", "BUILD"}
+"""Instructions that leave what they fill where it is."""
+_PAIRS, _KEYS = {"DICT", "SETITEM", "SETITEMS"}, {"ADDITEMS", "FROZENSET"}
+_PLAIN = {"int", "int_or_bool", "bool", "float", "str", "bytes", "bytes_or_str", "None"}
+"""What may be a key, as `pickletools` names it."""
+_ODD_KEY = "it holds a key that is neither text nor a number"
 _TYPES = re.compile(r"([<>|=]?)([biufcSU?])(\d{0,4})")
 _ARRAY = "ndarray"  # a word in place of the class: of a word nothing can be called or changed
 
@@ -108,6 +116,8 @@ def _latin1(text: str, encoding: str) -> bytes:
 def _container(kind: type, items: Any = ()) -> Any:
     if not isinstance(items, list | tuple):  # bytes(10**12) would be that many
         raise pickle.UnpicklingError(f"it makes {kind.__name__} of something else than a list")
+    if not all(isinstance(item, str | bytes | int | float | None) for item in items):
+        raise pickle.UnpicklingError(_ODD_KEY)
     return kind(items)
 
 
@@ -181,6 +191,7 @@ def read_pickle(path: Path, what: str) -> Any:
 
 def _go_through(file: Any, size: int) -> None:
     """Look at every instruction of the pickle without obeying; sizes beyond the file raise."""
+    stack, remembered = [], {}  # of each thing, whether it may be a key; None is a mark
     for instruction, argument, _ in pickletools.genops(file):
         name = instruction.name
         if name not in _INSTRUCTIONS:
@@ -189,6 +200,36 @@ def _go_through(file: Any, size: int) -> None:
             raise pickle.UnpicklingError(f"it wants to remember {argument:,} things")
         if name == "FRAME" and argument > size:
             raise pickle.UnpicklingError(f"it wants {argument:,} bytes and has {size:,}")
+        if type(argument) is int and argument.bit_length() > 64:  # many may be alike as keys
+            raise pickle.UnpicklingError("it holds a number of more than 64 bits")
+        if name in _PUTS or name == "MEMOIZE":
+            remembered[len(remembered) if argument is None else int(argument)] = stack[-1]
+        elif name in _GETS:
+            stack.append(remembered[int(argument)])
+        else:
+            _pass_over(instruction, stack)
+
+
+def _pass_over(instruction: Any, stack: list[bool | None]) -> None:
+    """Do to the stack what the instruction does; a key that may not be one raises."""
+    name, filled = instruction.name, instruction.name in _FILLS
+    if name == "MARK":
+        stack.append(None)
+        return
+    if pickletools.markobject in instruction.stack_before:
+        place = len(stack) - 1
+        while stack[place] is not None:
+            place -= 1
+        taken = stack[place + 1 :]
+    else:
+        place = len(stack) - len(instruction.stack_before) + filled
+        taken = stack[place:]
+    del stack[place:]
+    keys = taken if name in _KEYS else taken[::2] if name in _PAIRS else []
+    if not all(keys):
+        raise pickle.UnpicklingError(_ODD_KEY)
+    if not filled:
+        stack += [kind.name in _PLAIN for kind in instruction.stack_after]
 
 
 def _plain(value: Any, seen: dict[int, Any], depth: int = 0) -> Any:

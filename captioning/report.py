@@ -20,6 +20,7 @@ from captioning.attention import light_up, place_of
 from captioning.calibration import bin_by_confidence, rank_correlation
 from captioning.captioner import Captioner
 from captioning.charts import draw_calibration, draw_scores, see_through, svg_of
+from captioning.errors import CaptioningError
 from captioning.evaluation import Evaluation, read_inputs
 from captioning.files import read_text, write_text
 from captioning.images import UnreadableImageError, as_data, open_image
@@ -123,15 +124,25 @@ class Album:
 
 
 def read_history(folder: Path) -> list[dict[str, float]]:
-    """The rows of a model's `history.csv`, an epoch each; none where the file is missing."""
+    """The rows of a model's `history.csv`, an epoch each; none where the file is missing.
+
+    Raises `CaptioningError` for a file that train.py didn't write.
+    """
     path = Path(folder) / "history.csv"
     if not path.is_file():
         return []
     rows = csv.DictReader(io.StringIO(read_text(path, "the history")))
-    return [
-        {key: int(value) if key == "epoch" else float(value) for key, value in row.items()}
-        for row in rows
-    ]
+    try:
+        history = [
+            {key: int(value) if key == "epoch" else float(value) for key, value in row.items()}
+            for row in rows
+        ]
+    except (ValueError, TypeError, csv.Error) as error:
+        raise CaptioningError(f"{path} is no table of epochs ({error})") from None
+    for wanted in ({"epoch", "loss", "dev_loss"}, {"epoch", "reward", "dev_CIDEr"}):
+        if all(wanted <= row.keys() for row in history):
+            return history
+    raise CaptioningError(f"{path} is no table of epochs: it lacks loss or dev_loss")
 
 
 def people_scores(references: dict[str, list[str]]) -> dict[str, float] | None:

@@ -17,8 +17,8 @@ from urllib.parse import quote
 
 from captioning.captioner import Caption
 
-FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
-"""What a spreadsheet takes for the start of a formula, or drops before one.
+FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""What a spreadsheet takes for the start of a formula, full-width letters too, or drops before one.
 
 https://owasp.org/www-community/attacks/CSV_Injection
 """

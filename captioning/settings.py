@@ -47,6 +47,9 @@ SETTINGS = {
 }
 """What each decoder is trained with where nothing else is asked for; chosen on dev."""
 
+HEADS = {"merge": 1, "attention": 4, "transformer": 6}
+"""Into so many equal parts each decoder divides its width."""
+
 
 @dataclass(frozen=True)
 class FinetuningSettings:

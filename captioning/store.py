@@ -236,7 +236,8 @@ class FeatureWriter:
             try:
                 batch = json.loads(line)
                 names, stamps, failed = batch["names"], batch["stamps"], batch["failed"]
-                if len(matrix) < rows + len(names):
+                end = (batch["row"] or 0) + len(names) * self._views
+                if len(matrix) < rows + len(names) or self._rows_kept() < end:
                     break
             except (ValueError, TypeError, KeyError):
                 break
@@ -250,6 +251,12 @@ class FeatureWriter:
                 self.failed[name], self._failed_stamps[name] = reason, stamp
             rows, length = rows + len(names), length + len(line) + 1
         return rows, length
+
+    def _rows_kept(self) -> int:
+        """The whole rows of the grids' file; none where there is no such file, or none wanted."""
+        file = self._grids_file
+        size = file.stat().st_size if self._views and file.exists() else 0
+        return size // (self._regions * self._size * 2)
 
     def _rows_of(self, first: int, place: int) -> list[int]:
         start = first + place * self._views

@@ -461,6 +461,18 @@ def test_photos_above_max_pixels_are_passed_over(run: Run, photos: Path) -> None
     assert messages.count("pixels are more than the limit") == 2
 
 
+def test_a_name_that_steers_a_terminal_is_escaped_in_the_messages(
+    run: Run, photos: Path
+) -> None:
+    names = [photos / "colour.png", photos / "\x1b[2J.jpg", photos / "two\nlines.jpg"]
+    code, _, messages = run("-i", *names)
+    assert code == 1
+    assert "\\x1b[2J.jpg: no such file\n" in messages
+    assert "two\\nlines.jpg: no such file\n" in messages
+    code, _, messages = run("-i", names[1])
+    assert (code, "\x1b" in messages) == (2, False)
+
+
 def test_attention_of_a_photo_as_a_picture(
     run: Run, grids_models: dict[str, Path], photos: Path, tmp_path: Path
 ) -> None:

@@ -5,7 +5,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from captioning.dataset import read_captions, read_dataset, read_descriptions, split_by_name
+from captioning.dataset import (
+    Dataset,
+    read_captions,
+    read_dataset,
+    read_descriptions,
+    split_by_name,
+)
 from captioning.errors import CaptioningError
 
 
@@ -93,3 +99,9 @@ def test_the_real_flickr8k_is_read_whole(shared: Path) -> None:
     assert {s: len(n) for s, n in dataset.splits.items()} == {"train": 6000, "dev": 1000}
     assert sum(len(dataset.captions[n]) for n in dataset.splits["train"]) >= 29_990
     assert dataset.oddities["rows whose name is no photo's"][0] == "2258277193_586949ec62.jpg.1"
+
+
+def test_names_that_steer_a_terminal_are_escaped_in_the_report() -> None:
+    odd = {"captions without photo": ["a\x1b[2J.jpg", "two\nlines.jpg", "照片.jpg"]}
+    told = Dataset(Path(), {}, {}, {}, [], odd).report()
+    assert told.endswith("(a\\x1b[2J.jpg, two\\nlines.jpg, 照片.jpg)")

@@ -3,8 +3,10 @@
 import csv
 import http.server
 import json
+import os
 import pickle
 import shutil
+import socket
 import threading
 import zipfile
 from functools import partial
@@ -97,6 +99,29 @@ def test_an_interrupted_extraction_goes_on(
             np.testing.assert_allclose(
                 ours.grids[ours.rows[name]], theirs.grids[theirs.rows[name]], atol=2e-3
             )
+
+
+def test_grids_that_went_missing_are_made_again(scenes_folder: Path, tmp_path: Path) -> None:
+    """What is done of a run counts by what is there of both files, vectors and grids."""
+    encoder, images = load_encoder("mini-xception"), scenes_folder / "Flicker8k_Dataset"
+    names = sorted(photo.name for photo in images.iterdir())[:6]
+    begun = extract_features(encoder, images, names, tmp_path / "begun", 8, 1)
+    grids = read_features(tmp_path / "begun").grids
+    for bytes_left in (None, 3 * grids[0].nbytes + 1):
+        half = tmp_path / f"half-{bytes_left}"
+        writer = FeatureWriter(half, encoder.signature(), 1)
+        for name in names:
+            grid = grids[begun.rows[name]][None]
+            writer.add([name], [begun.stamps[name]], begun.vectors[name], grid)
+        writer.close()
+        (file,) = half.glob("grids-*.f16")
+        if bytes_left is None:
+            file.unlink()
+        else:
+            os.truncate(file, bytes_left)
+        extract_features(encoder, images, names, half, 8, 1)
+        ours = read_features(half)
+        np.testing.assert_allclose(ours.grids[ours.grid_rows(names)[:, 0]], grids, atol=2e-3)
 
 
 def test_only_new_and_changed_photos_are_done_again(scenes_folder: Path, tmp_path: Path) -> None:
@@ -263,6 +288,26 @@ def test_a_download_is_not_sent_on_to_an_address_without_https(tmp_path: Path) -
                           f"http://127.0.0.1:{server.server_port}")
     server.shutdown()
     server.server_close()
+    assert list((tmp_path / "home").iterdir()) == []
+
+
+@pytest.mark.parametrize("answer", [
+    b"no HTTP at all\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ncut off",
+    b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n",
+    b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\nx",
+])
+def test_a_server_that_talks_nonsense_ends_in_a_message(tmp_path: Path, answer: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        def answer_once() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(answer)
+
+        threading.Thread(target=answer_once, daemon=True).start()
+        with pytest.raises(CaptioningError, match="cannot download"):
+            download_flickr8k(tmp_path / "home" / "images", tmp_path / "home" / "text",
+                              f"http://127.0.0.1:{server.getsockname()[1]}")
     assert list((tmp_path / "home").iterdir()) == []
 
 

@@ -17,10 +17,13 @@ import keras
 import numpy as np
 import pytest
 
+from captioning import load
 from captioning.bundle import load_bundle, read_about
+from captioning.decoders import build_decoder
 from captioning.download import download_flickr8k
 from captioning.errors import CaptioningError
 from captioning.files import read_json
+from captioning.model_file import check_model_file
 from captioning.pickles import read_pickle
 from captioning.store import read_features
 from tests.conftest import ROOT
@@ -66,6 +69,7 @@ NDARRAY = name("numpy", "ndarray")
 RECONSTRUCT = name("numpy._core.multiarray", "_reconstruct")
 DTYPE = name("numpy", "dtype")
 FLOATS = DTYPE + b"(" + text("f4") + b"\x89\x88tR"
+TUPLES = b"K\x01\x85q\0" + b"h\0h\0\x86q\0" * 60  # looking at all of it takes 2**60 steps
 EMPTY = RECONSTRUCT + NDARRAY + b"K\0\x85C\x01b\x87R"
 
 
@@ -131,6 +135,17 @@ def attacks(trace: Path) -> dict[str, bytes]:
         "number of 10,000 digits": b"L" + b"9" * 10_000 + b"L\n.",
         "another encoding": name("_codecs", "encode") + text("x") + text("rot13") + b"\x86R.",
         "doubled 60 times": b"]" + b"".join(b"q\0h\0h\0\x86\x85q\0" for _ in range(60)) + b".",
+        "tuples as a key": TUPLES + b"}h\0Ns.", "tuples as keys": TUPLES + b"}(h\0Nu.",
+        "tuples as a key, old": TUPLES + b"(h\0Nd.",
+        "tuples as a key, filled with nothing": TUPLES + b"h\0(uq\0}h\0Ns.",
+        "tuples as a key, built with nothing": TUPLES + b"h\0}bq\0}h\0Ns.",
+        "tuples in a set": TUPLES + b"\x8f(h\0\x90.",
+        "tuples in a frozen set": TUPLES + b"(h\0\x91.",
+        "tuples in a set, old": TUPLES + name("builtins", "set") + b"]h\0a\x85R.",
+        "tuples and what hides them": TUPLES + b"N0h\0}h\0Ns.",
+        "keys that look alike": b"}" + b"".join(
+            b"\x8a\x0a" + (number * (2**61 - 1)).to_bytes(10, "little") + b"Ns"
+            for number in range(1, 9_000)) + b".",
         "nested 100,000 deep": b"]" * 100_000 + b"a" * 99_999 + b".",
         "zip": zipped({"a": b"\0" * 10_000_000}),
         "gzip": b"\x1f\x8b\x08" + b"\0" * 100,
@@ -204,6 +219,16 @@ def config_with(layer: dict, place: int = 2) -> bytes:
     return json.dumps(config).encode()
 
 
+def chain_of(layers: int, units: int) -> bytes:
+    """The description of a model of so many dense layers, each after the other."""
+    weightless = keras.StatelessScope(initialize_variables=False)
+    with weightless:
+        inputs = found = keras.Input((units,))
+        for _ in range(layers):
+            found = keras.layers.Dense(units)(found)
+        return json.dumps(keras.saving.serialize_keras_object(keras.Model(inputs, found))).encode()
+
+
 def weights_with(change: object) -> bytes:
     """The shipped model's weights after a change of the open file."""
     with zipfile.ZipFile(MODEL / "model.keras") as archive:
@@ -243,6 +268,7 @@ def hostile_models(folder: Path) -> Iterator[tuple[str, dict[str, object]]]:
         "module": "keras.layers", "class_name": "Dense", "config": {"units": 10**12}})}
     yield "layer of 2,539 x 10**6", {"config": config_with({"config": {
         "input_dim": 10**6, "output_dim": 2539}})}
+    yield "99 layers where the weights have one", {"config": chain_of(99, 2048)}
     yield "no description", {"config": None}
     yield "description of nothing", {"config": b"null"}
     yield "description of a list", {"config": b"[]"}
@@ -282,6 +308,27 @@ def test_no_model_file_runs_anything_or_takes_the_memory(tmp_path: Path) -> None
     load_bundle(rewritten(tmp_path / "whole"))  # and the model itself, packed anew, is read
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 3e38])
+def test_a_model_of_no_numbers_ends_in_a_message(tmp_path: Path, value: float) -> None:
+    def spoil(name: str, part: object) -> None:
+        if isinstance(part, h5py.Dataset) and part.ndim:
+            part[...] = np.full(part.shape, value, np.float32)
+
+    weights = weights_with(lambda file: file.visititems(spoil))
+    captioner = load(rewritten(tmp_path / "model", weights=weights))
+    vectors = np.ones((2, captioner.bundle.encoder["vector_size"]), np.float32)
+    for beam in (1, 3):
+        with pytest.raises(CaptioningError, match="is not a number"):
+            captioner.describe(vectors, beam=beam)
+
+
+def test_a_model_of_many_words_is_read(tmp_path: Path) -> None:
+    """What is refused is what the weights don't hold, not what is large."""
+    file = tmp_path / "model.keras"
+    build_decoder("merge", (64,), 12_000, 20, 16, 0.5, 1).save(file)
+    check_model_file(file)
+
+
 WRONG = (None, True, -1, 0, 10**30, 0.5, float("nan"), float("inf"), "", "x", [], [1], {}, {"x": 1})
 
 
@@ -294,6 +341,8 @@ def test_a_description_of_wrong_kinds_is_refused(tmp_path: Path) -> None:
                                  "words", "trained_at")]
     places += [("encoder", key) for key in about["encoder"] if key != "weights"]
     places += [("decoding", key) for key in about["decoding"]]
+    about["decoding"]["views"] = 2
+    places.append(("decoding", "views"))
     tried = 0
     for place in places:
         for wrong in (*WRONG, ["two words"], ["\x1b[31m"], ["\ud800"], ["a", "a"]):

@@ -191,3 +191,18 @@ def test_kinds_of_images_without_descriptions_are_named(tmp_path: Path, kind: st
         with pytest.raises(NoCopyError):
             describe_image(damaged, "a dog")
     assert not (tmp_path / "out").exists()
+
+
+def test_names_as_long_as_may_be_have_sidecars_or_a_reason(tmp_path: Path) -> None:
+    """A photo's name may have 255 bytes; .txt behind it needs four of them."""
+    for name in ("n" * 247 + ".jpg", "猫" * 81 + ".jpg", "n" * 248 + ".jpg", "a.jpg"):
+        photo = tmp_path / name
+        photo.touch()
+        output = Sidecars(targets_of([photo], [photo], None, ".txt"))
+        if len(name) < 252:
+            output.write(Caption(photo, "a dog"))
+            assert photo.with_name(name + ".txt").read_text() == "a dog\n"
+        else:
+            with pytest.raises(NoCopyError, match="too long"):
+                output.write(Caption(photo, "a dog"))
+    assert len(list(tmp_path.iterdir())) == 7

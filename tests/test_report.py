@@ -11,10 +11,11 @@ from PIL import Image
 from captioning.attention import DARKEST, light_up, place_of
 from captioning.calibration import bin_by_confidence, rank_correlation
 from captioning.captioner import load
+from captioning.errors import CaptioningError
 from captioning.evaluation import read_inputs
 from captioning.objects import find_object_errors, object_words
 from captioning.prepare import read_prepared
-from captioning.report import people_scores
+from captioning.report import people_scores, read_history
 from tests.conftest import script
 
 
@@ -202,3 +203,13 @@ def test_people_are_scored_against_the_others() -> None:
     same = {"1": ["a red dog runs", "a red dog runs"], "2": ["two men sit here"] * 3}
     assert people_scores(same)["BLEU-4"] == pytest.approx(100)
     assert people_scores({"1": ["a dog"], "2": ["a man", "men"]}) is None
+
+
+@pytest.mark.parametrize("rows", [
+    "epoch,loss,dev_loss\n1,x,2\n", "epoch,loss,dev_loss\n1,2\n", "epoch,loss,dev_loss\n1,2,3,4\n",
+    "epoch,loss,dev_loss\n1.5,2,3\n", "epoch,loss\n1,2\n", 'epoch\n"1', "x\n" + "9" * 200_000,
+])
+def test_a_history_that_is_none_is_named(tmp_path: Path, rows: str) -> None:
+    (tmp_path / "history.csv").write_text(rows)
+    with pytest.raises(CaptioningError, match="is no table of epochs"):
+        read_history(tmp_path)

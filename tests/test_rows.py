@@ -26,6 +26,7 @@ NAMES = [
     "return\rhere.jpg", "next\x85line.jpg", "línea\u2028ünï 猫.jpg", "-dash.jpg", "=1+1.jpg",
     "@home.jpg", "back\\slash.jpg", "'quote'.jpg", "<b>&amp;.jpg", "per%cent#hash?.jpg",
     "bad\udcff.jpg", "\"starts\".jpg", "\x1b[31mred.jpg", "a:b.jpg", "\ttab.jpg", "\rreturn.jpg",
+    "\uff1d1+1.jpg",
 ]
 
 
@@ -90,7 +91,7 @@ def test_no_cell_of_a_table_is_a_formula() -> None:
         assert not row["caption"].startswith(FORMULA_STARTS)
         assert float(row["score"]) == -1.25
     assert {row["image"] for row in rows} >= {
-        "'-dash.jpg", "'=1+1.jpg", "'@home.jpg", "two\nlines.jpg"
+        "'-dash.jpg", "'=1+1.jpg", "'\uff1d1+1.jpg", "'@home.jpg", "two\nlines.jpg"
     }
 
 

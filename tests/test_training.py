@@ -177,3 +177,15 @@ def test_a_loss_that_is_no_number_stops_the_run(data_folder: Path, tmp_path: Pat
     assert done.returncode == 2
     assert "not a number" in done.stderr
     assert not (tmp_path / "m" / "captioner.json").exists()
+
+
+@pytest.mark.parametrize(("decoder", "width", "heads"), [
+    ("transformer", 16, 6), ("attention", 6, 4),
+])
+def test_a_width_that_the_heads_can_not_divide_is_refused(
+    tmp_path: Path, decoder: str, width: int, heads: int
+) -> None:
+    done = script("train.py", "--decoder", decoder, "--width", width, "--data", tmp_path)
+    assert done.returncode == 2
+    assert f"--width {width} is not a multiple of {heads}" in done.stderr
+    assert "Traceback" not in done.stderr
