@@ -15,8 +15,8 @@ ROOT = Path(__file__).parent.parent
 NOTEBOOK = Path("notebooks") / "training_caption_generator.ipynb"
 YOURS = Path("notebooks") / "caption_your_photos.ipynb"
 PICTURES = (
-    "look", "statistics", "nearest", "shift", "model", "untrained", "train", "captions", "step",
-    "walk", "photos", "look-train", "look-maps",
+    "overview", "look", "clean", "statistics", "numbers", "nearest", "samples", "shift", "model",
+    "untrained", "train", "captions", "step", "walk", "photos", "look-train", "look-maps",
 )
 
 
