@@ -78,8 +78,15 @@ def serve(desk: Any, model: str, arguments: argparse.Namespace) -> None:
     from captioning.guard import Guard
 
     theme = gr.themes.Default(
-        font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
-    ).set(body_text_color_subdued="*neutral_600", body_text_color_subdued_dark="*neutral_300")
+        primary_hue="blue", secondary_hue="blue",
+        font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"],
+    ).set(
+        body_text_color_subdued="*neutral_600", body_text_color_subdued_dark="*neutral_300",
+        block_label_text_color="*neutral_700", block_title_text_color="*neutral_700",
+        button_primary_background_fill="*primary_600",
+        button_primary_background_fill_hover="*primary_700",
+        checkbox_border_color="*neutral_500", checkbox_border_color_dark="*neutral_400",
+    )
     page = Page(desk, arguments.corrections).build(model)
     try:
         page.queue(max_size=100).launch(
@@ -134,7 +141,7 @@ class Page:
                 )
                 details = gr.HTML(elem_id="details")
                 text = gr.Textbox(label="Your caption", max_lines=3)
-                save = gr.Button("Keep my caption")
+                save = gr.Button("Keep my caption", variant="primary")
             forget = gr.Button("Forget all photos", visible=False)
 
             shown = [photos, notes, cards, closer, chosen, forget]
@@ -166,9 +173,13 @@ class Page:
                 info="greedy: the likeliest word each time; beam: several captions at once",
             )
             width = gr.Slider(
-                2, max(10, own), own if own > 1 else 5, step=1, label="Width of the beam"
+                2, max(10, own), own if own > 1 else 5, step=1, label="Width of the beam",
+                info="wider: slower, and often better",
             )
-            top = gr.Slider(1, 10, 3, step=1, label="Captions a photo (beam)")
+            top = gr.Slider(
+                1, 10, 3, step=1, label="Captions a photo",
+                info="of a beam: no more than it is wide; greedy finds one",
+            )
         return [way, width, top]
 
     def _remember_sessions(self, page: Any, photos: Any) -> None:

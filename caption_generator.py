@@ -49,7 +49,8 @@ def add_wording(add: Any) -> None:
     add("--views", type=int, metavar="N", help="for models that look at grids: so many views of "
         "each photo decide together (default: the model's own; 1 is fastest)")
     add("--ban", default="", metavar="WORD,WORD", help="never say these words")
-    add("--max-words", type=int, metavar="N", help="the most words of a caption")
+    add("--max-words", type=int, metavar="N", help="the most words of a caption (greedy models "
+        "decode with --beam 5 then, as a beam prefers captions that end in time)")
     add("--top", type=int, default=1, metavar="N", help="with --format jsonl: the N best captions")
 
 
@@ -119,6 +120,8 @@ def check_model(arguments: argparse.Namespace) -> None:
     own_beam = about["decoding"].get("beam", 1)
     if arguments.top > (arguments.beam or own_beam):
         arguments.beam = max(5, arguments.top)
+    if arguments.max_words and arguments.beam is None and own_beam == 1:
+        arguments.beam = 5  # a beam prefers captions that end in time; greedy search cuts them off
     greedy = (arguments.beam or own_beam) == 1
     if arguments.length_penalty is not None and greedy:
         raise CaptioningError("--length-penalty ranks the captions of a beam; give --beam too")

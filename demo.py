@@ -116,11 +116,12 @@ def show(
     found = caption_photos(captioner, prepared, prepared.splits["test"], beam=1)
     captions = {name: caption for name, (caption, _) in found.items()}
     right = {name: names_all(scenes[name], caption) for name, caption in captions.items()}
-    first = list(captions)[:12]
+    first = list(captions)[:9]
     photos = folder / "data" / "Flicker8k_Dataset"
     sheet = contact_sheet(
         [Image.open(photos / name) for name in first],
         [captions[name] for name in first],
+        columns=3,
         marks="".join("." if right[name] else "x" for name in first),
     )
     save_figure(sheet, folder / "captions.png")

@@ -31,6 +31,9 @@ def parse_arguments() -> argparse.Namespace:
     add("--precision", choices=["auto", "float32", "bfloat16"], default="auto",
         help="in which the network computes; auto: bfloat16 where the processor has it built in")
     add("--min-count", type=int, default=5, help="rarer words of the training captions are <unk>")
+    add("--like", type=Path, metavar="MODEL",
+        help="for train.py --initial MODEL: with its encoder, its vocabulary, and grids if it "
+        "looks at them; --encoder and --min-count don't count then")
     add("--grids", action="store_true",
         help="also keep the grid of each photo (200 KB), for the decoders that look at it")
     add("--views", type=int, default=1, metavar="N",
@@ -56,6 +59,7 @@ def main() -> int:
     for name in ("batch_size", "min_count", "max_pixels"):
         if getattr(arguments, name) < 1:
             raise CaptioningError(f"--{name.replace('_', '-')} must be at least 1")
+    words = take_after(arguments) if arguments.like else None
     if not 1 <= arguments.views <= len(VIEWS):
         raise CaptioningError(f"--views {arguments.views} is not from 1 to {len(VIEWS)}")
     if arguments.views > 1 and not arguments.grids:
@@ -70,8 +74,18 @@ def main() -> int:
     dataset = read_dataset(arguments.images, arguments.text)
     print(dataset.report(), file=sys.stderr)
     with only_run(arguments.output):
-        write_files(arguments, dataset)
+        write_files(arguments, dataset, words)
     return 0
+
+
+def take_after(arguments: argparse.Namespace) -> list[str]:
+    """Set the encoder of --like's model, and grids if it looks at them; give its words."""
+    from captioning.bundle import read_about
+
+    about = read_about(arguments.like)
+    arguments.encoder = about["encoder"]["name"]
+    arguments.grids |= about.get("decoder", "merge") != "merge"
+    return about["words"]
 
 
 def check(arguments: argparse.Namespace) -> int:
@@ -88,7 +102,9 @@ def check(arguments: argparse.Namespace) -> int:
     return 1 if report.harms else 0
 
 
-def write_files(arguments: argparse.Namespace, dataset: "Dataset") -> None:
+def write_files(
+    arguments: argparse.Namespace, dataset: "Dataset", words: list[str] | None
+) -> None:
     """Encode the photos and write everything into the output's folder."""
     import_keras()
     from captioning.encoders import load_encoder
@@ -97,7 +113,7 @@ def write_files(arguments: argparse.Namespace, dataset: "Dataset") -> None:
 
     encoder = load_encoder(arguments.encoder, arguments.weights, arguments.precision)
     print(f"{arguments.encoder} computes in {encoder.precision}", file=sys.stderr)
-    tokenizer = write_text_files(dataset, arguments.output, arguments.min_count)
+    tokenizer = write_text_files(dataset, arguments.output, arguments.min_count, words)
     print(f"{len(tokenizer.words):,} words in the vocabulary", file=sys.stderr)
     began = time.perf_counter()
     features = extract_features(

@@ -3,23 +3,29 @@
 import numpy as np
 from PIL import Image
 
-DARKEST = 0.25
+DARKEST = 0.3
 """Brightness that is left where the decoder doesn't look."""
+
+SOFTNESS = 0.7
+"""Below 1, places that it looks at a little get some light, too; 1 would be light in proportion."""
 
 ROWS, COLUMNS = ("upper", "middle", "lower"), ("left", "centre", "right")
 
 
 def light_up(photo: Image.Image, shares: np.ndarray) -> Image.Image:
-    """The photo, bright where the decoder looks and dark elsewhere, as in Show, Attend and Tell.
+    """The photo, bright and in colour where the decoder looks, dark and grey elsewhere.
 
     shares: (side, side) of the square that the encoder sees the photo as; the largest counts as
-    full light. Xu et al. 2015, https://arxiv.org/abs/1502.03044.
+    full light. As in Show, Attend and Tell, Xu et al. 2015, https://arxiv.org/abs/1502.03044.
     """
-    light = shares / max(float(shares.max()), 1e-9)
-    small = Image.fromarray((255 * light).astype(np.uint8))
-    mask = small.resize(photo.size, Image.Resampling.BICUBIC)
-    dark = Image.fromarray((np.asarray(photo.convert("RGB")) * DARKEST).astype(np.uint8))
-    return Image.composite(photo.convert("RGB"), dark, mask)
+    colour = photo.convert("RGB")
+    small = Image.fromarray(shares.astype(np.float32))
+    light = np.asarray(small.resize(photo.size, Image.Resampling.BICUBIC)).clip(0)
+    light = (light / max(float(light.max()), 1e-9)) ** SOFTNESS
+    mask = Image.fromarray((255 * light).astype(np.uint8))
+    grey = np.asarray(colour.convert("L")) * DARKEST
+    dark = Image.fromarray(grey.astype(np.uint8)).convert("RGB")
+    return Image.composite(colour, dark, mask)
 
 
 def place_of(shares: np.ndarray) -> str:

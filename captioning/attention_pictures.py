@@ -12,7 +12,7 @@ from captioning.errors import CaptioningError
 from captioning.images import MAX_PIXELS, open_image, to_array
 from captioning.pictures import INK
 
-COLUMNS = 5
+COLUMNS = 4
 TILE = 320
 """Pixels of a tile's longer side."""
 
@@ -43,12 +43,12 @@ def draw_words(photo: Image.Image, words: list[str], maps: np.ndarray) -> Figure
     tiles = [photo] + [light_up(photo, shares) for shares in maps]
     columns = min(COLUMNS, len(tiles))
     rows = -(-len(tiles) // columns)
-    high = 2.2 * photo.height / photo.width + 0.35
+    high = 2.2 * photo.height / photo.width + 0.45
     figure = Figure(figsize=(2.2 * columns, high * rows), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
         axes.axis("off")
     for axes, tile, word in zip(grid.flat, tiles, ["", *words], strict=False):
         axes.imshow(tile)
-        axes.set_title(word, fontsize=12, color=INK)
+        axes.set_title(word, fontsize=18, color=INK)
     return figure

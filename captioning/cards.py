@@ -39,14 +39,14 @@ CARDS = _environment.from_string("""
 """)
 
 CLOSER = _environment.from_string("""
-<h3>{{ "The likeliest captions" if photo.best | length > 1 else "The caption" }}</h3>
+<h2>{{ "The likeliest captions" if photo.best | length > 1 else "The caption" }}</h2>
 <ol class="best">
 {% for caption, score in photo.best %}
 <li>{{ caption }} <span class="quiet">confidence {{ score | percent }}</span></li>
 {% endfor %}
 </ol>
 <p class="quiet">Confidence is the mean probability (geometric) of the caption's words.</p>
-<h3>Where it looked for each word</h3>
+<h2>Where it looked for each word</h2>
 {% if tiles %}
 <ol class="tiles">
 {% for word, place, picture in tiles %}
@@ -66,15 +66,17 @@ NOTES = _environment.from_string("""
 """)
 
 STYLE = """
+.html-container { padding: 0 !important; }
 .cards { display: grid; gap: 1rem;
   grid-template-columns: repeat(auto-fill, minmax(min(17rem, 100%), 1fr)); }
 .card { margin: 0; border: 1px solid var(--border-color-primary); border-radius: .5rem;
   overflow: hidden; background: var(--background-fill-secondary); }
 .card img { display: block; width: 100%; height: 14rem; object-fit: contain;
-  background: var(--background-fill-primary); margin: 0; }
+  background: var(--background-fill-secondary); margin: 0; }
 .card figcaption { padding: .7rem 1rem; }
-.card p { margin: 0; overflow-wrap: anywhere; }
+.card p { margin: 0; line-height: 1.4; overflow-wrap: anywhere; }
 .said { font-weight: 600; font-size: 1.05rem; }
+#details h2 { margin: 1.2rem 0 .4rem; font-size: 1.1rem; font-weight: 600; }
 .quiet { color: var(--body-text-color-subdued); font-size: .9rem; }
 .best { padding-left: 1.4rem; list-style: decimal; }
 .tiles { display: grid; gap: .5rem; padding: 0; list-style: none;
@@ -82,7 +84,7 @@ STYLE = """
 .tiles li, .tiles figure { margin: 0; }
 .tiles img { display: block; width: 100%; border-radius: .3rem; margin: 0; }
 .tiles figcaption { text-align: center; }
-.export { display: inline-block; padding: .5rem 1rem; border-radius: .4rem;
+.export { display: inline-block; margin-bottom: 1rem; padding: .5rem 1rem; border-radius: .4rem;
   border: 1px solid var(--border-color-primary); }
 .note { border-left: 4px solid #c4580a; padding: .3rem .8rem; margin: .3rem 0; }
 """

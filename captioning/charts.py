@@ -74,10 +74,11 @@ def draw_scores(
               [high - v for v, (_, high) in zip(values, ends, strict=True)]]
     rows = range(len(names))
     axes.errorbar(values, rows, xerr=spread, fmt="o", color=BLUE, capsize=3, label="this model")
-    for (label, theirs), marker in zip(others, "x|+d*", strict=False):
+    for (label, theirs), marker in zip(others, "xD+^*", strict=False):
         known = [(theirs[name], row) for row, name in enumerate(names) if name in theirs]
         if known:
-            axes.plot(*zip(*known, strict=True), marker, color=ORANGE, label=label, markersize=8)
+            axes.plot(*zip(*known, strict=True), marker, color=ORANGE, label=label, markersize=7,
+                      fillstyle="none")
     axes.set_yticks(list(rows), names)
     axes.invert_yaxis()
     axes.set_xlim(left=0)

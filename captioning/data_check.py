@@ -19,6 +19,7 @@ from tqdm import tqdm
 from captioning.dataset import (
     SPLITS,
     caption_file,
+    correction_row,
     list_photos,
     read_splits,
     split_by_name,
@@ -130,12 +131,13 @@ def _rows(path: Path) -> tuple[list[tuple[str, str]], list[str], list[str]]:
         except UnicodeDecodeError:
             not_utf8.append(f"line {number}")
             texts.append(line.decode(errors="replace"))
-    if "token" not in path.name:
+    if path.suffix != ".jsonl" and "token" not in path.name:
         return *_table(texts), not_utf8
+    read = correction_row if path.suffix == ".jsonl" else token_row
     rows, broken = [], []
     for number, line in enumerate(texts, 1):
         if line.strip():
-            row = token_row(line.rstrip("\r"))
+            row = read(line.rstrip("\r"))
             if row is None:
                 broken.append(f"line {number}")
             else:

@@ -2,9 +2,11 @@
 
 import csv
 import io
+import json
 import re
 import zlib
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +22,9 @@ IMAGE_ENDINGS = {
 _SPLIT_FILE = "Flickr_8k.{}Images.txt"
 _TOKEN_FILE = "Flickr8k.token.txt"
 _TABLES = ("captions.txt", "captions.csv")
+CORRECTIONS = "corrections.jsonl"
+"""What the app keeps of people's captions: objects a line, of image and caption among others."""
+
 _UNESCAPED = {"\\t": "\t", "\\n": "\n", "\\r": "\r", "\\\\": "\\"}
 _ESCAPES = {ord(raw): escaped for escaped, raw in _UNESCAPED.items()}
 """How a tab, a line end or a backslash in a photo's name is written in `descriptions.txt`."""
@@ -60,7 +65,8 @@ def read_dataset(
     """Read and check a dataset: a folder of photos, and a folder with captions and splits.
 
     The captions are Flickr8k's `Flickr8k.token.txt` (rows `name.jpg#k<TAB>caption`) or a table
-    `captions.txt`/`captions.csv` with the columns `image,caption`. The splits are Flickr8k's
+    `captions.txt`/`captions.csv` with the columns `image,caption`, or the app's
+    `corrections.jsonl`. The splits are Flickr8k's
     lists; without any list, four photos of five train, by a checksum of the name. The splits
     `needed` must have photos.
 
@@ -126,7 +132,11 @@ def read_captions(text: Path) -> list[tuple[str, str]]:
     Raises `CaptioningError` naming file and line of a broken row.
     """
     path = caption_file(text)
-    return _token_rows(path) if path.name == _TOKEN_FILE else _table_rows(path)
+    if path.name in _TABLES:
+        return _table_rows(path)
+    if path.name == CORRECTIONS:
+        return _line_rows(path, correction_row, 'an object with "image" and "caption"')
+    return _line_rows(path, token_row, "name.jpg#k<TAB>caption")
 
 
 def caption_file(text: Path) -> Path:
@@ -137,27 +147,27 @@ def caption_file(text: Path) -> Path:
             f"the folder of captions {text} is missing; name another with --text, "
             "or fetch Flickr8k with: python features.py --download"
         )
-    for name in (_TOKEN_FILE, *_TABLES):
+    for name in (_TOKEN_FILE, *_TABLES, CORRECTIONS):
         if (text / name).exists():
             return text / name
     raise CaptioningError(
         f"no captions in {text}: expected {_TOKEN_FILE} (rows name.jpg#k<TAB>caption) "
-        f"or {_TABLES[0]} (columns image,caption)"
+        f"or {_TABLES[0]} (columns image,caption) or {CORRECTIONS} (as app.py keeps it)"
     )
 
 
-def _token_rows(path: Path) -> list[tuple[str, str]]:
+def _line_rows(
+    path: Path, read: Callable[[str], tuple[str, str] | None], expected: str
+) -> list[tuple[str, str]]:
     rows = []
     # split("\n"), not splitlines(): captions may hold Unicode line separators.
     for number, line in enumerate(read_text(path, "the caption file").split("\n"), 1):
         line = line.rstrip("\r")
         if not line.strip():
             continue
-        row = token_row(line)
+        row = read(line)
         if row is None:
-            raise CaptioningError(
-                f"{path}, line {number}: expected name.jpg#k<TAB>caption, got {line[:60]!r}"
-            )
+            raise CaptioningError(f"{path}, line {number}: expected {expected}, got {line[:60]!r}")
         rows.append(row)
     if not rows:
         raise CaptioningError(f"the caption file {path} is empty")
@@ -169,6 +179,16 @@ def token_row(line: str) -> tuple[str, str] | None:
     key, tab, caption = line.partition("\t")
     name, mark, index = key.rpartition("#")
     return (name, caption) if tab and mark and name and index.isdecimal() else None
+
+
+def correction_row(line: str) -> tuple[str, str] | None:
+    """Name and caption of a line of `corrections.jsonl`; None for anything else."""
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    pair = (row.get("image"), row.get("caption")) if isinstance(row, dict) else ()
+    return pair if pair and all(isinstance(text, str) and text for text in pair) else None
 
 
 def _table_rows(path: Path) -> list[tuple[str, str]]:

@@ -59,6 +59,8 @@ def import_keras() -> None:
             import keras
 
             keras.ops.zeros(1)  # the backend writes the rest when it first computes
+            # In a notebook TensorFlow's import sets its own level, and writes into the cells.
+            logging.getLogger("tensorflow").setLevel(logging.ERROR)
         except BaseException:
             notes.seek(0)
             os.write(kept, notes.read())

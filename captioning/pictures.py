@@ -59,7 +59,10 @@ def draw_model(model: Any) -> Figure:
             depth[layer.name] = min(readers) - 1
     places, columns = _place(model.layers, depth, parents)
     rows = max(depth.values()) + 1
-    figure = Figure(figsize=(3.3 * columns + 0.4, 0.95 * rows + 0.3), layout="constrained")
+    labels = {layer.name: _label(layer) for layer in model.layers}
+    longest = max(len(line) for label in labels.values() for line in label.split("\n"))
+    wide = 0.085 * longest + 0.5  # no wider than need be: letters stay legible on a phone
+    figure = Figure(figsize=(wide * columns, 1.15 * rows), layout="constrained")
     axes = figure.subplots()
     for layer in model.layers:
         x, y = places[layer.name]
@@ -67,14 +70,14 @@ def draw_model(model: Any) -> Figure:
             above_x, above_y = places[name]
             around = above_x == x and above_y - y > 1  # past the boxes between
             axes.annotate(
-                "", (x, y + 0.27), (above_x, above_y - 0.27),
+                "", (x, y + 0.34), (above_x, above_y - 0.34),
                 arrowprops={
                     "arrowstyle": "-|>", "color": INK, "linewidth": 1,
                     "connectionstyle": f"arc3,rad={1.9 if around else 0}",
                 },
             )
         axes.text(
-            x, y, _label(layer), ha="center", va="center", fontsize=9, color=INK,
+            x, y, labels[layer.name], ha="center", va="center", fontsize=10, color=INK,
             bbox={"boxstyle": "round,pad=0.45", "facecolor": PALE, "edgecolor": BLUE},
         )
     axes.set(xlim=(-0.5, columns - 0.5), ylim=(-rows + 0.4, 0.6))
@@ -110,22 +113,28 @@ def _label(layer: Any) -> str:
     names = iter(("captions", "steps") if shape[1:3] == (None, None) else ("steps",))
     numbers = " × ".join(next(names) if n is None else str(n) for n in shape[1:])
     parameters = layer.count_params()
-    tail = f"   {parameters:,} parameters" if parameters else ""
-    return f"{layer.name} ({type(layer).__name__})\n{numbers}{tail}"
+    tail = f"\n{parameters:,} parameters" if parameters else ""
+    return f"{layer.name}\n{type(layer).__name__}: {numbers}{tail}"
 
 
 def contact_sheet(
     photos: Sequence[Image.Image], captions: Sequence[str], columns: int = 4, marks: str = ""
 ) -> Figure:
-    """Photos with their captions below; `marks` has a letter a photo, "x" draws its caption red."""
+    """Photos with their captions below, in letters that stay legible on a phone.
+
+    marks: a letter a photo, "x" draws its caption red.
+    """
     rows = -(-len(photos) // columns)
-    figure = Figure(figsize=(2.9 * columns, 3.5 * rows), layout="constrained")
+    lines = [textwrap.wrap(caption, 25) for caption in captions]
+    high = 2.9 + 0.26 * max(map(len, lines), default=1)
+    figure = Figure(figsize=(2.9 * columns, high * rows), layout="constrained")
     for place, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(False)
         if place < len(photos):
-            axes.imshow(ImageOps.pad(photos[place].convert("RGB"), (300, 300), color="white"))
+            photo = photos[place].convert("RGB")  # a wide one stands right above its caption
+            axes.imshow(ImageOps.pad(photo, (300, 300), color="white", centering=(0.5, 1)))
             wrong = marks[place : place + 1] == "x"
-            text = "\n".join(textwrap.wrap(captions[place], 34))
-            axes.set_xlabel(text, fontsize=10, color="#b00020" if wrong else INK)
+            text = "\n".join(lines[place])
+            axes.set_xlabel(text, fontsize=14, color="#b00020" if wrong else INK)
     return figure

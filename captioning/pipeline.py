@@ -86,5 +86,8 @@ def _fitting(initial: Bundle, prepared: Prepared, decoder: str) -> Any:
     ):
         if ours != theirs:
             told = f": {ours!r} there, {theirs!r} here" if what != "vocabulary" else ""
-            raise CaptioningError(f"{initial.folder} has another {what} than this training{told}")
+            raise CaptioningError(
+                f"{initial.folder} has another {what} than this training{told}; features.py --like "
+                f"{initial.folder} prepares data to go on from it"
+            )
     return initial.model

@@ -1,5 +1,6 @@
 """The stage between data and training: clean captions, splits, tokenizer, all as named files."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,10 +41,18 @@ class Prepared:
         return names, [place for place, _ in pairs], [tokens for _, tokens in pairs]
 
 
-def write_text_files(dataset: Dataset, output: Path, min_count: int = 5) -> Tokenizer:
-    """Write `descriptions.txt`, `splits.json` and `tokenizer.p`, fitted on train alone."""
-    train = (row for name in dataset.splits["train"] for row in dataset.captions[name])
-    tokenizer = Tokenizer.fit(train, min_count)
+def write_text_files(
+    dataset: Dataset, output: Path, min_count: int = 5, words: Sequence[str] | None = None
+) -> Tokenizer:
+    """Write `descriptions.txt`, `splits.json` and `tokenizer.p`, fitted on train alone.
+
+    words: a trained model's, to go on from it; nothing is fitted then.
+    """
+    if words is None:
+        train = (row for name in dataset.splits["train"] for row in dataset.captions[name])
+        tokenizer = Tokenizer.fit(train, min_count)
+    else:
+        tokenizer = Tokenizer(tuple(words))
     write_text(output / "descriptions.txt", write_descriptions(dataset.captions))
     write_json(output / "splits.json", dataset.listed)
     write_pickle(output / "tokenizer.p", tokenizer.numbers)

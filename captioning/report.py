@@ -93,6 +93,7 @@ def write_report(
         calibration=_calibration(result),
         objects=_objects(result, prepared),
         words_shown=WORDS_SHOWN,
+        shares=("distinct captions", "word for word in training"),
         attention=_attention(result, captioner, prepared, album),
         missing=sorted(album.missing),
         photos_folder=photos,
@@ -260,6 +261,8 @@ def _attention(
         {
             "name": name,
             "caption": caption,
+            "reference": result.references[name][0],
+            "data": as_data(photos[name]),
             "tiles": [
                 {"word": word, "place": place_of(shares),
                  "data": as_data(light_up(photos[name], shares))}

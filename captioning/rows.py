@@ -30,12 +30,20 @@ PAGE = """<!doctype html>
 <title>Captions</title>
 <style>
 :root { color-scheme: light dark; font: 1rem/1.4 system-ui, sans-serif }
-body { margin: 1rem; display: flex; flex-wrap: wrap; gap: 1rem }
-h1 { flex-basis: 100%; margin: 0; font-size: 1.5rem }
-figure { margin: 0; width: min(20rem, 100%); break-inside: avoid }
-img { width: 100%; height: 15rem; object-fit: contain; background: #8882 }
-small { display: block; opacity: .75; overflow-wrap: anywhere }
-.unsure img { outline: .25rem dashed #c4580a }
+body { margin: 0 auto; max-width: 90rem; padding: 1rem; display: grid; gap: 1rem;
+  grid-template-columns: repeat(auto-fill, minmax(min(17rem, 100%), 1fr)) }
+h1 { grid-column: 1 / -1; margin: 0; font-size: 1.5rem }
+figure { margin: 0; border-radius: .5rem; overflow: hidden; background: #8882;
+  break-inside: avoid }
+img { display: block; width: 100%; height: 15rem; object-fit: contain }
+figcaption { padding: .6rem .9rem .8rem; font-weight: 600; overflow-wrap: anywhere }
+small { display: block; font-weight: 400; opacity: .8 }
+strong { color: #b34e06; color: light-dark(#a04405, #f2a162) }
+.unsure { outline: .2rem dashed #c4580a; outline-offset: -.2rem }
+@media print {
+  body { padding: 0; gap: .6rem; grid-template-columns: repeat(3, 1fr); font-size: 9pt }
+  img { height: 8rem }
+}
 </style>
 <h1>Captions</h1>
 """

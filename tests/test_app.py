@@ -169,6 +169,20 @@ def _model_of(app: dict) -> str:
 
 
 @in_browser
+def test_the_page_fits_a_phone_and_its_headings_are_in_order(
+    page: object, photos: list[Path]
+) -> None:
+    page.set_viewport_size({"width": 360, "height": 800})
+    page.set_input_files(FILES, photos[:2])
+    page.wait_for_selector(".tiles img")
+    assert page.evaluate("document.documentElement.scrollWidth") == 360
+    left = page.locator("#cards .card").first.bounding_box()["x"]
+    assert left == page.get_by_text("Keep my caption").bounding_box()["x"]
+    levels = page.evaluate("[...document.querySelectorAll('h1,h2,h3,h4')].map(h => +h.tagName[1])")
+    assert levels[0] == 1 and max(np.diff(levels)) <= 1
+
+
+@in_browser
 def test_many_photos_at_once_and_their_table(page: object, photos: list[Path]) -> None:
     page.set_input_files(FILES, photos)
     page.wait_for_function("document.querySelectorAll('.card').length == 20")

@@ -20,6 +20,7 @@ from PIL import Image
 
 import caption_generator
 from captioning import load
+from captioning.bundle import read_about
 from captioning.captioner import choose_model
 from captioning.errors import CaptioningError, run_script
 from captioning.evaluation import caption_photos
@@ -434,6 +435,21 @@ def test_several_models_and_wording_reach_the_decoder(
     code, _, messages = run("-i", photo, *both, "--attention", "a.png")
     assert code == 2
     assert "one model looks" in messages
+
+
+def test_a_greedy_model_keeps_to_few_words_by_a_beam(
+    run: Run, model_folder: Path, photos: Path
+) -> None:
+    assert read_about(model_folder)["decoding"].get("beam", 1) == 1
+    photo = photos / "colour.png"
+    expected = {
+        beam: next(load(model_folder).caption([photo], beam=beam, max_words=3)).caption
+        for beam in (1, 5)
+    }
+    assert expected[1] != expected[5]
+    few = ("-i", photo, "--max-words", 3)
+    assert run(*few)[1] == expected[5] + "\n"
+    assert run(*few, "--beam", 1)[1] == expected[1] + "\n"
 
 
 def test_models_of_other_vocabularies_are_refused_at_once(

@@ -91,6 +91,18 @@ def test_every_fault_is_found_and_told_as_json(dataset: Path, tmp_path: Path) ->
     assert text_report.stdout.index("HARMS") < text_report.stdout.index("note ")
 
 
+def test_corrections_are_checked_too(dataset: Path) -> None:
+    text = dataset / "Flickr_8k_text"
+    (text / "Flickr8k.token.txt").unlink()
+    rows = [json.dumps({"image": f"{n}.jpg", "caption": f"dog {n}"}) for n in range(23)]
+    (text / "corrections.jsonl").write_text("\n".join([*rows, '{"image": "23.jpg"}']))
+    findings = found(dataset)
+    assert findings["lines of corrections.jsonl that are no name and caption"] == (
+        True, ["line 24"]
+    )
+    assert findings["photos without captions"] == (False, ["23.jpg"])
+
+
 def test_tables_and_missing_lists_are_checked_too(dataset: Path) -> None:
     text = dataset / "Flickr_8k_text"
     (text / "Flickr_8k.devImages.txt").unlink()

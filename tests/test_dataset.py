@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from captioning.corrections import keep_correction
 from captioning.dataset import (
     Dataset,
     read_captions,
@@ -25,6 +26,17 @@ def make(folder: Path, rows: str, photos: str, train: str = "a.jpg", dev: str = 
     (text / "Flickr_8k.trainImages.txt").write_text(train.replace(" ", "\n"))
     (text / "Flickr_8k.devImages.txt").write_text(dev.replace(" ", "\n"))
     return images, text
+
+
+def test_corrections_of_the_app_are_captions(tmp_path: Path) -> None:
+    keep_correction(tmp_path / "corrections.jsonl", "a.jpg", "Ein Hund, läuft", "a dog")
+    keep_correction(tmp_path / "corrections.jsonl", "b.jpg", 'a "cat"', "a dog")
+    assert read_captions(tmp_path) == [("a.jpg", "Ein Hund, läuft"), ("b.jpg", 'a "cat"')]
+    for broken in ('{"image": "a.jpg"}', '{"image": 1, "caption": "a"}', '["a.jpg", "a"]', "{",
+                   "[" * 100_000):
+        (tmp_path / "corrections.jsonl").write_text(f'{{"image": "a", "caption": "b"}}\n{broken}')
+        with pytest.raises(CaptioningError, match=r"corrections.jsonl, line 2: expected an object"):
+            read_captions(tmp_path)
 
 
 def test_oddities_are_named_and_survived(tmp_path: Path) -> None:

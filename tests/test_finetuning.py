@@ -111,3 +111,30 @@ def test_finetuning_wants_a_model(data_folder: Path, tmp_path: Path) -> None:
     done = script("train.py", "--data", data_folder, "--finetune", "cider", "--output", tmp_path)
     assert done.returncode == 2
     assert "--initial" in done.stderr
+
+
+def test_a_model_goes_on_with_corrections_of_its_captions(
+    grids_models: dict[str, Path], scenes_folder: Path, tmp_path: Path
+) -> None:
+    from captioning.corrections import keep_correction
+    from captioning.dataset import split_by_name
+
+    images, model = scenes_folder / "Flicker8k_Dataset", grids_models["transformer"]
+    names = sorted(path.name for path in images.iterdir())[:30]
+    assert all(split_by_name(names)[split] for split in ("train", "dev"))
+    for name in names:
+        keep_correction(tmp_path / "corrections.jsonl", name, "a zebra on the grass", "a car")
+    prepare = ["features.py", "--images", images, "--text", tmp_path, "--output"]
+    done = script(*prepare, tmp_path / "data", "--like", model)
+    assert done.returncode == 0, done.stderr
+    go_on = ["train.py", "--initial", model, "--epochs", 1, "--output", tmp_path / "more", "--data"]
+    done = script(*go_on, tmp_path / "data")
+    assert done.returncode == 0, done.stderr
+    about, before = read_about(tmp_path / "more"), read_about(model)
+    assert about["words"] == before["words"] and "zebra" not in about["words"]
+    assert about["training"]["before"] == before["training"]
+    done = script(*prepare, tmp_path / "other", "--encoder", "mini-xception", "--grids")
+    assert done.returncode == 0, done.stderr
+    done = script(*go_on, tmp_path / "other", "--overwrite")
+    assert done.returncode == 2
+    assert "another vocabulary" in done.stderr and "features.py --like" in done.stderr

@@ -15,8 +15,8 @@ ROOT = Path(__file__).parent.parent
 NOTEBOOK = Path("notebooks") / "training_caption_generator.ipynb"
 YOURS = Path("notebooks") / "caption_your_photos.ipynb"
 PICTURES = (
-    "look", "statistics", "nearest", "shift", "model", "untrained", "train", "captions", "step",
-    "walk", "photos", "look-train", "look-maps",
+    "overview", "look", "clean", "statistics", "numbers", "nearest", "samples", "shift", "model",
+    "untrained", "train", "captions", "step", "walk", "photos", "look-train", "look-maps",
 )
 
 
@@ -94,6 +94,8 @@ def test_runs_from_top_to_bottom_with_pictures(executed: tuple[Path, Any]) -> No
         for output in cell.outputs if output.output_type == "error"
     ]
     assert not raised
+    printed = [output.get("text", "") for cell in cells.values() for output in cell.outputs]
+    assert not [text for text in printed if "WARNING" in text]
     assert all(cell.execution_count for cell in cells.values())
     for name in PICTURES:
         assert any("image/png" in output.get("data", {}) for output in cells[name].outputs), name

@@ -1,6 +1,7 @@
 """The report: one page of its own, and the figures on it."""
 
 import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from captioning.objects import find_object_errors, object_words
 from captioning.prepare import read_prepared
 from captioning.report import people_scores, read_history
 from tests.conftest import script
+from tests.test_app import ARGUMENTS, CHROMIUM, in_browser
 
 
 class Page(HTMLParser):
@@ -79,6 +81,27 @@ def test_a_report_can_be_listened_to(report: tuple) -> None:
     assert max(np.diff(levels)) == 1
     ids = [own["id"] for _, own in page.tags if "id" in own]
     assert len(ids) == len(set(ids))
+
+
+@in_browser
+def test_a_report_fits_a_phone_and_is_legible_in_the_dark(report: tuple) -> None:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        for scheme in ("light", "dark"):
+            page = browser.new_page(viewport={"width": 360, "height": 800}, color_scheme=scheme)
+            page.goto(report[2].as_uri())
+            page.get_by_text("Every epoch as a table").click()
+            assert page.evaluate("document.documentElement.scrollWidth") == 360
+            ink, paper = (
+                [int(v) for v in re.findall(r"\d+", page.evaluate(
+                    f"getComputedStyle(document.body).{what}"))][:3]
+                for what in ("color", "backgroundColor")
+            )
+            assert abs(np.mean(ink) - np.mean(paper)) > 180
+            assert (np.mean(paper) < 128) == (scheme == "dark")
+        browser.close()
 
 
 def test_a_report_shows_what_was_scored(report: tuple) -> None:
