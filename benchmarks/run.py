@@ -94,6 +94,8 @@ def shown(row: "Comparison") -> list[str]:
     limit = "" if row.share is None else f"{row.share:.0%}"
     wanted = f"{'at most' if row.at_most else 'at least'} {row.target:g}"
     verdict = "reached" if row.reached else "missed"
+    if not row.reached and row.highest is not None and row.highest < row.target:
+        verdict += f" (at the limit: {row.highest:.1f})"
     checks = "; ".join(
         f"{what} {value:.6g}" if isinstance(value, float) else f"{what} {value}"
         for what, value in row.checks.items()
