@@ -8,6 +8,7 @@ from keras import layers, ops
 
 from captioning.backend import for_prediction
 from captioning.decoders.layers import Attention, GridSteps, by_caption, by_photo, register
+from captioning.settings import HEADS
 
 
 def build_attention(
@@ -44,7 +45,7 @@ def build_attention(
     hidden, _, _ = CaptionLSTM(width, name="lstm")(x, photo)  # (P, C, T, width)
 
     # === Where to look, and the next word ===
-    x, _ = LookAtRegions(heads=4, dropout=dropout, name="look")(hidden, looked_at)
+    x, _ = LookAtRegions(HEADS["attention"], dropout, name="look")(hidden, looked_at)
     logits = embedding(x, reverse=True)  # (P, C, T, vocabulary)
     return keras.Model([grid, words], logits, name="attention")
 

@@ -15,6 +15,7 @@ from captioning.decoders.layers import (
     by_photo,
     register,
 )
+from captioning.settings import HEADS
 
 
 def build_transformer(
@@ -24,7 +25,7 @@ def build_transformer(
     width: int = 384,
     dropout: float = 0.2,
     depth: int = 2,
-    heads: int = 6,
+    heads: int = HEADS["transformer"],
 ) -> keras.Model:
     """A transformer decoder over the grid of a photo.
 
