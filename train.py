@@ -6,7 +6,13 @@ import sys
 from pathlib import Path
 
 from captioning.errors import CaptioningError, import_keras, run_script
-from captioning.settings import HEADS, SETTINGS, FinetuningSettings, TrainingSettings
+from captioning.settings import (
+    FINETUNING,
+    HEADS,
+    SETTINGS,
+    FinetuningSettings,
+    TrainingSettings,
+)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -53,7 +59,7 @@ def settings_of(
     Raises `CaptioningError` for an option that this training doesn't have, or a width that the
     decoder can't divide among its heads.
     """
-    own = FinetuningSettings(decoder) if arguments.finetune else SETTINGS[decoder]
+    own = (FINETUNING if arguments.finetune else SETTINGS)[decoder]
     known = {field.name for field in dataclasses.fields(own)} - {"decoder"}
     every = {f.name for kind in (TrainingSettings, FinetuningSettings)
              for f in dataclasses.fields(kind)} - {"decoder"}
