@@ -6,11 +6,14 @@ import numpy as np
 from captioning.text import END, PADDING, START
 
 
-def shift(captions: list[list[int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def shift(
+    captions: list[list[int]], cut: int | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Inputs, targets and weights of a batch of captions (numbers without markers).
 
     inputs and targets: int32 (captions, steps), `<start> a dog` and `a dog <end>`, padded at
-    the end; weights: float32 (captions, steps), 1 where the target is a word or the end.
+    the end; weights: float32 (captions, steps), 1 where the target is a word or the end. Captions
+    of `cut` words were cut off there: that they end is not to be learned.
     """
     steps = max(map(len, captions)) + 1
     inputs = np.full((len(captions), steps), PADDING, np.int32)
@@ -18,7 +21,10 @@ def shift(captions: list[list[int]]) -> tuple[np.ndarray, np.ndarray, np.ndarray
     for row, tokens in enumerate(captions):
         inputs[row, : len(tokens) + 1] = [START, *tokens]
         targets[row, : len(tokens) + 1] = [*tokens, END]
-    return inputs, targets, (targets != PADDING).astype(np.float32)
+    learned = targets != PADDING
+    if cut is not None and cut < steps:
+        learned[:, cut] &= targets[:, cut] != END
+    return inputs, targets, learned.astype(np.float32)
 
 
 class Batches(keras.utils.PyDataset):
@@ -62,7 +68,7 @@ class CaptionBatches(Batches):
     captions: the numbers of each caption, without markers. An item is
     `((vectors, inputs), targets, weights)`, shapes (B, D), (B, T), (B, T), (B, T). `words` is how
     many words, ends included, an epoch predicts. `worth`, float32 (captions,), multiplies the
-    weights.
+    weights; `cut` as in `shift`.
     """
 
     def __init__(
@@ -73,15 +79,17 @@ class CaptionBatches(Batches):
         batch_size: int = 128,
         seed: int = 0,
         worth: np.ndarray | None = None,
+        cut: int | None = None,
     ) -> None:
         self._vectors, self._photos, self._captions = vectors, np.asarray(photos), captions
+        self._cut = cut
         self._worth = np.ones(len(captions), np.float32) if worth is None else worth
         lengths = np.array([len(tokens) for tokens in captions])
         super().__init__(lengths, int(lengths.sum()) + len(lengths), batch_size, seed)
 
     def __getitem__(self, index: int) -> tuple:
         rows = self._batches[index]
-        inputs, targets, weights = shift([self._captions[row] for row in rows])
+        inputs, targets, weights = shift([self._captions[row] for row in rows], self._cut)
         weights *= self._worth[rows, None]
         return (self._vectors[self._photos[rows]], inputs), targets, weights
 
@@ -93,7 +101,7 @@ class PhotoBatches(Batches):
     its other views (mirrored, say), of which each epoch draws one; captions: for each photo its
     captions' numbers, without markers. An item is `((grids, inputs), targets, weights)`, shapes
     (P, regions, D), (P, C, T), (P, C, T), (P, C, T). `words` as in `CaptionBatches`; `worth`,
-    float32 (photos, C), multiplies the weights.
+    float32 (photos, C), multiplies the weights; `cut` as in `shift`.
     """
 
     def __init__(
@@ -104,8 +112,9 @@ class PhotoBatches(Batches):
         batch_size: int = 32,
         seed: int = 0,
         worth: np.ndarray | None = None,
+        cut: int | None = None,
     ) -> None:
-        self._grids, self._views, self._captions = grids, views, captions
+        self._grids, self._views, self._captions, self._cut = grids, views, captions, cut
         self._most = max(map(len, captions))
         self._worth = worth
         if worth is None:  # captions that a photo lacks have none
@@ -123,6 +132,8 @@ class PhotoBatches(Batches):
         own = [self._captions[row] for row in rows]
         full = [captions + [[]] * (self._most - len(captions)) for captions in own]
         flat = [tokens for captions in full for tokens in captions]
-        inputs, targets, weights = (part.reshape(len(rows), self._most, -1) for part in shift(flat))
+        inputs, targets, weights = (
+            part.reshape(len(rows), self._most, -1) for part in shift(flat, self._cut)
+        )  # (P, C, T)
         weights *= self._worth[rows, :, None]
         return (self._grids[drawn], inputs), targets, weights

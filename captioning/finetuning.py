@@ -39,10 +39,12 @@ from captioning.training import (
 class Rewards:
     """CIDEr-D of captions of the photos `names`, the caption's end counted as a word.
 
-    Without the end, captions that stop in mid-sentence ("a dog in the") would be rewarded.
+    Without the end, captions that stop in mid-sentence ("a dog in the") would be rewarded. One of
+    `longest` words was cut off there and has none.
     """
 
-    def __init__(self, prepared: Prepared, names: list[str]) -> None:
+    def __init__(self, prepared: Prepared, names: list[str], longest: int) -> None:
+        self._longest = longest
         self._shown = prepared.tokenizer.shown
         self._end = MARKERS[END]
         references = [[[*c.split(), self._end] for c in prepared.captions[n]] for n in names]
@@ -50,7 +52,8 @@ class Rewards:
 
     def of(self, photo: int, tokens: list[int]) -> float:
         """The reward of a caption (numbers) of the photo with that place, 0 to 10."""
-        return self._scorer.score(photo, [*map(self._shown, tokens), self._end])
+        end = [self._end] if len(tokens) < self._longest else []
+        return self._scorer.score(photo, [*map(self._shown, tokens), *end])
 
 
 def finetune(
@@ -79,7 +82,7 @@ def finetune(
         progress = Progress(asdict(settings), about_data)
         compile_for_finetuning(model, settings)
         mean = copy_of(model)
-    photos = {split: Photos(prepared, split, settings.decoder) for split in ("train", "dev")}
+    photos = {split: Photos(prepared, split, settings) for split in ("train", "dev")}
     steps, mean_steps = steps_of(model), steps_of(mean)
 
     def epoch() -> None:
@@ -122,10 +125,11 @@ def compile_for_finetuning(model: keras.Model, settings: FinetuningSettings) -> 
 class Photos:
     """The photos of a split as the decoder reads them, with the rewards of captions of them."""
 
-    def __init__(self, prepared: Prepared, split: str, decoder: str) -> None:
+    def __init__(self, prepared: Prepared, split: str, settings: FinetuningSettings) -> None:
         names = prepared.splits[split]
-        self.rewards = Rewards(prepared, names)
-        self._has_grids = decoder in READ_GRIDS
+        self._longest = settings.longest
+        self.rewards = Rewards(prepared, names, settings.longest)
+        self._has_grids = settings.decoder in READ_GRIDS
         if self._has_grids:
             self._inputs = prepared.features.grids
             self.views = prepared.features.grid_rows(names)  # (photos, views)
@@ -142,11 +146,14 @@ class Photos:
     ) -> Batches:
         """Batches of sampled captions (photos, samples) and what each is worth."""
         if self._has_grids:
-            return PhotoBatches(self._inputs, rows[:, None], captions, size, worth=worth)
+            return PhotoBatches(
+                self._inputs, rows[:, None], captions, size, worth=worth, cut=self._longest
+            )
         flat = [tokens for own in captions for tokens in own]
         owners = np.repeat(rows, worth.shape[1])
         return CaptionBatches(
-            self._inputs, owners, flat, size * worth.shape[1], worth=worth.reshape(-1)
+            self._inputs, owners, flat, size * worth.shape[1], worth=worth.reshape(-1),
+            cut=self._longest,
         )
 
 

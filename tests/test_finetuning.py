@@ -57,7 +57,7 @@ def test_sampling_follows_the_probabilities() -> None:
 def test_a_caption_that_stops_in_mid_sentence_is_rewarded_less(data_folder: Path) -> None:
     prepared = read_prepared(data_folder)
     name = prepared.splits["train"][0]
-    rewards = Rewards(prepared, prepared.splits["train"])
+    rewards = Rewards(prepared, prepared.splits["train"], 20)
     whole = prepared.tokenizer.encode(prepared.captions[name][0])
     assert rewards.of(0, whole) > rewards.of(0, whole[:-1]) > rewards.of(0, whole[:2])
 
