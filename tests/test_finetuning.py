@@ -60,6 +60,9 @@ def test_a_caption_that_stops_in_mid_sentence_is_rewarded_less(data_folder: Path
     rewards = Rewards(prepared, prepared.splits["train"], 20)
     whole = prepared.tokenizer.encode(prepared.captions[name][0])
     assert rewards.of(0, whole) > rewards.of(0, whole[:-1]) > rewards.of(0, whole[:2])
+    cut = Rewards(prepared, prepared.splits["train"], len(whole))
+    assert cut.of(0, whole) < rewards.of(0, whole)  # it was cut off, and has not said its end
+    assert cut.of(0, whole[:-1]) == rewards.of(0, whole[:-1])
 
 
 def test_the_mean_of_the_epochs_is_exact(grids_models: dict[str, Path]) -> None:

@@ -42,6 +42,11 @@ def test_shift_puts_markers_and_weights_where_they_belong() -> None:
     assert weights.tolist() == [[1, 1, 1], [1, 1, 0]]
 
 
+def test_the_end_of_a_caption_that_was_cut_off_is_not_learned() -> None:
+    assert shift([[4, 5], [6]], cut=2)[2].tolist() == [[1, 1, 0], [1, 1, 0]]
+    assert shift([[4, 5], [6]], cut=3)[2].tolist() == [[1, 1, 1], [1, 1, 0]]
+
+
 def test_an_epoch_has_each_caption_once_beside_its_own_photo() -> None:
     batches = toy_batches()
     seen = []
