@@ -73,7 +73,7 @@ class FinetuningSettings:
 
 FINETUNING = {
     "merge": FinetuningSettings("merge"),
-    "attention": FinetuningSettings("attention", epochs=8, learning_rate=3e-6),
+    "attention": FinetuningSettings("attention", epochs=4, learning_rate=3e-6),
     "transformer": FinetuningSettings("transformer"),
 }
 """The same for fine-tuning. Of the transformer's epochs dev asks for three: later its samples'
