@@ -56,6 +56,10 @@ class Encoder:
     network: floats (photos, size, size, 3) from -1 to 1, or as `settings` scales them, to grids;
     it computes with its normalisations folded into its convolutions. precision: in which it
     computes, "float32" or "bfloat16"; what it gives is float32.
+
+    To compile takes longer than to look at a first photo's views, which may be the only one: they
+    go through the network uncompiled, unless `compiled` is set. The last bits differ between the
+    two ways.
     """
 
     def __init__(
@@ -69,7 +73,7 @@ class Encoder:
         self.weights = weights
         self.precision = precision
         self.fingerprint = _fingerprint(network)
-        self._compiled = False
+        self.compiled = False
         pixels = layers.Input((settings.size, settings.size, 3), dtype="uint8", name="pixels")
         scaled = layers.Rescaling(settings.scale, settings.offset, dtype="float32")(pixels)
         grid = fold_normalisation(network)(scaled)  # (photos, side, side, vector_size)
@@ -93,9 +97,8 @@ class Encoder:
         return for_prediction(keras.Model(self._pixels, outputs, name=self.settings.name))
 
     def _run(self, model: Any, images: np.ndarray) -> Any:
-        # To compile takes longer than to look at a first photo's views, and it may be the only one.
-        if len(images) <= len(VIEWS) and not self._compiled:
-            self._compiled = True  # the next time
+        if len(images) <= len(VIEWS) and not self.compiled:
+            self.compiled = True  # the next time
             return model(images, training=False)
         return model.predict_on_batch(images)
 

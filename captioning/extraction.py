@@ -71,6 +71,7 @@ def extract_features(
     Shows a progress bar on standard error. Raises `CaptioningError` when the disk refuses, or
     the encoder gives vectors that aren't finite.
     """
+    encoder.compiled = True  # a run that goes on gives the same bits as one that was never stopped
     writer = FeatureWriter(output, encoder.signature(), views)
     left = [name for name in names if not writer.is_done(name, images / name)]
     name_of = {images / name: name for name in left}
