@@ -32,6 +32,9 @@ def parse_arguments() -> argparse.Namespace:
     add("--initial", type=Path, metavar="MODEL", help="go on from this trained model")
     add("--finetune", choices=["cider"],
         help="self-critical fine-tuning of --initial on CIDEr instead of cross-entropy")
+    add("--teacher", type=Path, action="append", default=[], metavar="MODEL",
+        help="learn from what this trained model says of the training captions, too; more than one "
+        "(--teacher A --teacher B) teach together")
     add("--epochs", type=int, help="at most this many")
     add("--batch-size", type=int, help="captions a step for merge, photos for the others")
     add("--samples", type=int, help="with --finetune: captions drawn of each photo (default: 5)")
@@ -67,6 +70,8 @@ def settings_of(
     for name in sorted(named.keys() - known):
         what = f"--finetune {arguments.finetune}" if arguments.finetune else "this training"
         raise CaptioningError(f"--{name.replace('_', '-')} has no meaning for {what}")
+    if arguments.teacher:
+        named["smoothing"] = 0.0  # the teachers' words soften the targets
     heads = HEADS[decoder]
     if named.get("width", heads) % heads:
         raise CaptioningError(
@@ -91,6 +96,10 @@ def check_arguments(arguments: argparse.Namespace) -> None:
         raise CaptioningError(f"--learning-rate {arguments.learning_rate} is not above 0")
     if arguments.finetune and not (arguments.initial or arguments.resume):
         raise CaptioningError("--finetune wants a trained model: name it with --initial")
+    if arguments.finetune and arguments.teacher:
+        raise CaptioningError("--teacher has no meaning for --finetune: captions teach there")
+    if arguments.smoothing and arguments.teacher:
+        raise CaptioningError("--smoothing has no meaning with --teacher, which softens, too")
     if arguments.resume or arguments.overwrite:
         return
     for part in ("captioner.json", "checkpoint/progress.json"):
@@ -120,8 +129,11 @@ def main() -> int:
     from captioning.pipeline import train_model
 
     initial = load_bundle(arguments.initial) if arguments.initial else None
+    teachers = list(map(load_bundle, arguments.teacher))
     with only_run(arguments.output):
-        progress = train_model(prepared, settings, arguments.output, arguments.resume, initial)
+        progress = train_model(
+            prepared, settings, arguments.output, arguments.resume, initial, teachers=teachers
+        )
     best = progress.history[progress.best_epoch - 1]
     measure = f"dev CIDEr {best['dev_CIDEr']:.1f}" if arguments.finetune else (
         f"dev loss {best['dev_loss']:.3f} a word"

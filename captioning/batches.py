@@ -93,6 +93,10 @@ class CaptionBatches(Batches):
         weights *= self._worth[rows, None]
         return (self._vectors[self._photos[rows]], inputs), targets, weights
 
+    def captions_at(self, index: int) -> np.ndarray:
+        """The places of a batch's captions among all: int (B,)."""
+        return self._batches[index]
+
 
 class PhotoBatches(Batches):
     """Batches of photos' grids, each with all of its captions.
@@ -137,3 +141,10 @@ class PhotoBatches(Batches):
         )  # (P, C, T)
         weights *= self._worth[rows, :, None]
         return (self._grids[drawn], inputs), targets, weights
+
+    def captions_at(self, index: int) -> np.ndarray:
+        """The places of a batch's captions among all: int (P, C), -1 where a photo has fewer."""
+        counts = np.array([len(own) for own in self._captions])
+        first = np.cumsum(counts) - counts  # (photos,)
+        rows, numbers = self._batches[index][:, None], np.arange(self._most)
+        return np.where(numbers < counts[rows], first[rows] + numbers, -1)

@@ -120,16 +120,17 @@ def save_bundle(
 
 
 def write_trained_on(
-    folder: Path, names: list[str], contents: dict[str, str], before: Path | None = None
+    folder: Path, names: list[str], contents: dict[str, str], before: Iterable[Path] = ()
 ) -> None:
     """Write down which photos a model was trained on: a row of digests a photo.
 
     They are of the file's name and, where `contents` has its SHA-256, of its content. before: the
-    folder of the model that was trained further, whose photos count as well.
+    folders of the model that was trained further and of the teachers, whose photos count as well.
     """
     rows = [" ".join(filter(None, (_digest_of(n), contents.get(n, "")[:DIGITS]))) for n in names]
-    if before is not None and (Path(before) / TRAINED_ON).is_file():
-        rows += read_text(Path(before) / TRAINED_ON, "the training photos").splitlines()
+    for other in before:
+        if (Path(other) / TRAINED_ON).is_file():
+            rows += read_text(Path(other) / TRAINED_ON, "the training photos").splitlines()
     write_text(Path(folder) / TRAINED_ON, "".join(f"{row}\n" for row in dict.fromkeys(rows)))
 
 

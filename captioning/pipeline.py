@@ -1,7 +1,7 @@
 """A training from its settings to a model's folder with its history and its pictures."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from captioning.finetuning import finetune
 from captioning.pictures import draw_curves, draw_model, save_figure
 from captioning.prepare import Prepared
 from captioning.settings import FinetuningSettings, TrainingSettings
-from captioning.training import Checkpoint, Progress, describe_data, train
+from captioning.training import Checkpoint, Progress, train
 
 SECONDS_BETWEEN_PICTURES = 30
 """Curves are drawn anew while training, but not after each epoch of a second or two."""
@@ -25,18 +25,21 @@ def train_model(
     resume: bool = False,
     initial: Bundle | None = None,
     after_epoch: Callable[[Progress], None] | None = None,
+    teachers: Sequence[Bundle] = (),
 ) -> Progress:
     """Train or fine-tune into the folder `output`: the model, its history and its pictures.
 
-    A new model, or the `initial` one further; fine-tuning needs one. `after_epoch` is told of each
-    epoch, to show it. Raises `CaptioningError` as `train` does, and when the loss was no number any
-    more, with the best epoch saved.
+    A new model, or the `initial` one further; fine-tuning needs one. A training, but no
+    fine-tuning, may have teachers. `after_epoch` is told of each epoch, to show it. Raises
+    `CaptioningError` as `train` does, and when the loss was no number any more, with the best
+    epoch saved.
     """
     output = Path(output)
     if not resume:
         Checkpoint(output / "checkpoint").remove()
     before = initial.about["training"] if initial else None
     start = None if initial is None else _fitting(initial, prepared, settings.decoder)
+    taught_by = {str(bundle.folder): _fitting(bundle, prepared) for bundle in teachers}
     drawn = time.monotonic()
 
     def keep_history(progress: Progress) -> None:
@@ -51,12 +54,12 @@ def train_model(
     if isinstance(settings, FinetuningSettings):
         model, progress = finetune(prepared, start, settings, output, resume, keep_history)
     else:
-        model, progress = train(prepared, settings, output, resume, keep_history, start)
+        model, progress = train(prepared, settings, output, resume, keep_history, start, taught_by)
     save_figure(draw_curves(progress.history), output / "curves.png")
     save_figure(draw_model(model), output / "model.png")
     training = {
         "settings": asdict(settings),
-        "data": describe_data(prepared),
+        "data": progress.data,
         "epochs": progress.epoch,
         "best_epoch": progress.best_epoch,
         "best_of_dev": progress.history[progress.best_epoch - 1],
@@ -65,7 +68,7 @@ def train_model(
     }
     write_trained_on(
         output, prepared.splits["train"], prepared.features.contents,
-        None if initial is None else initial.folder,
+        [bundle.folder for bundle in (initial, *teachers) if bundle],
     )
     save_bundle(
         output, model, prepared.tokenizer, prepared.features.made_by, prepared.longest, training
@@ -76,10 +79,11 @@ def train_model(
     return progress
 
 
-def _fitting(initial: Bundle, prepared: Prepared, decoder: str) -> Any:
-    """The initial model, if it is of that decoder and fits the data."""
+def _fitting(initial: Bundle, prepared: Prepared, decoder: str | None = None) -> Any:
+    """The initial model or a teacher, if it fits the data and is of that decoder, if one is named.
+    """
     for what, ours, theirs in (
-        ("decoder", initial.model.name, decoder),
+        ("decoder", initial.model.name, decoder or initial.model.name),
         ("vocabulary", initial.tokenizer.words, prepared.tokenizer.words),
         *((key, value, prepared.features.made_by.get(key)) for key, value in
           initial.encoder.items()),

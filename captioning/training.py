@@ -23,6 +23,7 @@ from captioning.files import read_json, write_json, written_whole
 from captioning.model_file import check_model_file
 from captioning.prepare import Prepared
 from captioning.settings import TrainingSettings
+from captioning.teaching import TaughtBatches, ask_teachers
 
 PHOTOS_TO_STANDARDISE = 1000
 """Of so many photos' grids the mean and the variance are taken: 100,000 regions."""
@@ -66,7 +67,8 @@ class Progress:
 class WordLoss(keras.losses.Loss):
     """Cross-entropy of the next word, the mean over words: padding has weight 0 and no part.
 
-    targets: int (..., T); logits: (..., T, vocabulary).
+    targets: int (..., T), or how likely each word shall be, (..., T, vocabulary); logits: (..., T,
+    vocabulary). Only whole words are smoothed.
     """
 
     def __init__(self, smoothing: float = 0.0, **options: Any) -> None:
@@ -75,6 +77,8 @@ class WordLoss(keras.losses.Loss):
 
     def call(self, targets: Any, logits: Any) -> Any:
         """The loss of each word, (..., T)."""
+        if len(targets.shape) == len(logits.shape):
+            return keras.ops.categorical_crossentropy(targets, logits, from_logits=True)
         exact = keras.ops.sparse_categorical_crossentropy(targets, logits, from_logits=True)
         if not self.smoothing:
             return exact
@@ -131,9 +135,11 @@ def train(
     resume: bool = False,
     after_epoch: Callable[[Progress], None] | None = None,
     initial: keras.Model | None = None,
+    teachers: dict[str, keras.Model] | None = None,
 ) -> tuple[keras.Model, Progress]:
     """Train a model, a new one or `initial`, and give it with the weights of its best epoch on dev.
 
+    With teachers, models by folder, what they say of the training captions counts beside these.
     The checkpoint lives in `folder / "checkpoint"`. When the loss is no number any more, the
     training ends with the best epoch before, and `Progress.fault` says where it broke; raises
     `CaptioningError` when there is none, or nothing to resume, or other settings or data.
@@ -141,13 +147,16 @@ def train(
     keras.utils.set_random_seed(settings.seed)
     checkpoint = Checkpoint(folder / "checkpoint")
     batches = {split: make_batches(prepared, split, settings) for split in ("train", "dev")}
-    about_data = describe_data(prepared)
+    about_data = describe_data(prepared) | {"teachers": [Path(t).name for t in teachers or ()]}
     if resume:
         progress, model = checkpoint.read(settings, about_data)
     else:
         progress = Progress(asdict(settings), about_data, learning_rate=settings.learning_rate)
         model = new_model(prepared, settings) if initial is None else initial
         compile_for_training(model, settings, len(batches["train"]))
+    if teachers:
+        lessons = ask_teachers(list(teachers.values()), prepared)
+        batches["train"] = TaughtBatches(batches["train"], lessons)
     return run_epochs(
         lambda: _train_epoch(model, batches, progress, settings),
         model, progress, checkpoint, after_epoch,

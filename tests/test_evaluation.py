@@ -282,7 +282,7 @@ def test_renamed_photos_of_the_data_at_hand_are_known(tmp_path: Path) -> None:
 def test_a_model_trained_further_remembers_its_first_photos(tmp_path: Path) -> None:
     digest = hashlib.sha256(b"x").hexdigest()
     write_trained_on(tmp_path / "first", ["x.jpg"], {"x.jpg": digest})
-    write_trained_on(tmp_path / "second", ["y.jpg"], {}, tmp_path / "first")
+    write_trained_on(tmp_path / "second", ["y.jpg"], {}, [tmp_path / "first"])
     assert trained_on(tmp_path / "second", ["x.jpg", "y.jpg", "z.jpg"]) == {"x.jpg", "y.jpg"}
     assert trained_on(tmp_path / "second", ["new.jpg"], {"new.jpg": digest}) == {"new.jpg"}
 

@@ -1,0 +1,206 @@
+"""Learning from other models: what they say, the targets made of it, and a training with them."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from captioning.batches import CaptionBatches, PhotoBatches
+from captioning.bundle import load_bundle, read_about, trained_on, write_trained_on
+from captioning.errors import CaptioningError
+from captioning.prepare import Prepared, read_prepared
+from captioning.settings import TrainingSettings
+from captioning.teaching import KEPT, SHARE, Lessons, TaughtBatches, ask_teachers
+from captioning.text import END, START
+from captioning.training import Progress, WordLoss, train
+from tests.conftest import ROOT, script
+
+CAPTIONS = [[[4, 5], [6]], [[5, 4, 6]], [[6, 6], [4], [5, 5]]]
+"""Of three photos."""
+
+
+def toy_lessons() -> Lessons:
+    """The teachers are sure: after the caption number n comes the word 4 + n % 3, or rarely 3."""
+    flat = [tokens for own in CAPTIONS for tokens in own]
+    words = [np.array([[4 + n % 3, 3]] * (len(tokens) + 1)) for n, tokens in enumerate(flat)]
+    likely = [np.tile(np.float16([0.75, 0.25]), (len(tokens) + 1, 1)) for tokens in flat]
+    return Lessons(words, likely, 7)
+
+
+def test_targets_mix_what_teachers_say_with_what_was_written() -> None:
+    exact = np.array([[6, END, 0], [4, 5, END]])
+    soft = toy_lessons().targets(np.array([1, -1]), exact)
+    assert soft.shape == (2, 3, 7)
+    wanted = np.zeros(7)
+    wanted[[5, 3, 6]] = 0.75 * SHARE, 0.25 * SHARE, 1 - SHARE
+    np.testing.assert_allclose(soft[0, 0], wanted, atol=1e-3)
+    np.testing.assert_allclose(soft[0, :2].sum(axis=-1), 1, atol=1e-3)
+    assert soft[1, 0, 4] == pytest.approx(1 - SHARE)  # no caption there: nobody said anything
+    assert soft[1].sum() == pytest.approx(3 * (1 - SHARE))
+
+
+@pytest.mark.parametrize("kind", [CaptionBatches, PhotoBatches])
+def test_each_caption_of_a_batch_gets_its_own_lesson(kind: type) -> None:
+    photos = np.zeros((3, 2, 4), np.float16)
+    if kind is PhotoBatches:
+        batches = PhotoBatches(photos, np.arange(3)[:, None], CAPTIONS, 2)
+    else:
+        flat = [tokens for own in CAPTIONS for tokens in own]
+        batches = CaptionBatches(photos[:, 0], np.array([0, 0, 1, 2, 2, 2]), flat, 2)
+    every = [tokens for own in CAPTIONS for tokens in own]
+    taught = TaughtBatches(batches, toy_lessons())
+    taught.start_epoch(1)
+    assert batches.epoch == 1
+    seen = []
+    for index in range(len(taught)):
+        (_, words), soft, weights = taught[index]
+        length = words.shape[-1]
+        places = batches.captions_at(index).reshape(-1)
+        for place, row, said, weight in zip(
+            places, words.reshape(-1, length), soft.reshape(-1, length, 7),
+            weights.reshape(-1, length), strict=True,
+        ):
+            if place < 0:
+                assert not weight.any()
+                continue
+            seen.append(place)
+            assert row[0] == START
+            assert row[1 : 1 + len(every[place])].tolist() == every[place]
+            first = every[place][0]
+            assert said[0, 4 + place % 3] == pytest.approx(
+                0.75 * SHARE + (1 - SHARE) * (first == 4 + place % 3), abs=1e-3
+            )
+    assert sorted(seen) == list(range(6))
+
+
+def test_the_loss_of_a_sure_target_is_that_of_the_word() -> None:
+    logits = np.random.default_rng(0).normal(size=(2, 3, 4, 7)).astype("float32")
+    exact = np.random.default_rng(1).integers(0, 7, (2, 3, 4))
+    weights = np.random.default_rng(2).integers(0, 2, (2, 3, 4)).astype("float32")
+    sure = np.eye(7, dtype="float32")[exact]
+    ours, wanted = (float(WordLoss()(target, logits, weights)) for target in (sure, exact))
+    assert ours == pytest.approx(wanted, abs=1e-5)
+    even = np.full_like(logits, 1 / 7)
+    log_probabilities = np.asarray(keras.ops.log_softmax(logits))
+    assert float(WordLoss()(even, logits)) == pytest.approx(-log_probabilities.mean(), abs=1e-5)
+
+
+def test_teachers_say_the_mean_of_their_probabilities_over_views(
+    grids_folder: Path, grids_models: dict[str, Path]
+) -> None:
+    prepared = read_prepared(grids_folder)
+    models = [load_bundle(grids_models[name]).model for name in ("merge", "transformer")]
+    some = Prepared(
+        prepared.captions, prepared.splits | {"train": prepared.splits["train"][:3]},
+        prepared.tokenizer, prepared.features,
+    )
+    lessons = ask_teachers(models, some)
+    place = 0
+    for name in some.splits["train"]:
+        views = prepared.features.grids[prepared.features.rows[name]]  # (views, regions, D)
+        for caption in prepared.captions[name]:
+            tokens = prepared.tokenizer.encode(caption)
+            words = np.array([[START, *tokens]])
+            said = [models[0]([prepared.features.matrix([name]), words])[0]]
+            said += [models[1]([view[None], words[None]])[0, 0] for view in views]
+            mean = np.mean([np.asarray(keras.ops.softmax(one)) for one in said], axis=0)
+            soft = lessons.targets(np.array([place]), np.array([[*tokens, END]]))[0]
+            for row, wanted, written in zip(soft, mean, [*tokens, END], strict=True):
+                row[written] -= 1 - SHARE
+                rest = np.sort(wanted)[:-KEPT]
+                np.testing.assert_allclose(row.sum(), SHARE, atol=2e-3)
+                best = wanted.argmax()
+                assert row[best] == pytest.approx(
+                    SHARE * wanted[best] / (1 - rest.sum()), abs=2e-3
+                )
+            place += 1
+
+
+@pytest.mark.parametrize("decoder", ["merge", "transformer"])
+def test_a_training_with_teachers(
+    decoder: str, grids_folder: Path, grids_models: dict[str, Path], tmp_path: Path
+) -> None:
+    output = tmp_path / "taught"
+    command = [
+        "train.py", "--data", grids_folder, "--decoder", decoder, "--output", output, "--epochs",
+        4, "--width", 24, "--batch-size", 8, "--learning-rate", 3e-3, "--seed", 5,
+        "--teacher", grids_models["transformer"], "--teacher", grids_models["attention"],
+    ]
+    done = script(*command)
+    assert done.returncode == 0, done.stderr
+    assert "asking 2 teachers" in done.stderr
+    training = read_about(output)["training"]
+    assert training["data"]["teachers"] == ["transformer", "attention"]
+    assert training["settings"]["smoothing"] == 0
+    alone = read_about(grids_models[decoder])["training"]
+    assert training["best_of_dev"]["dev_loss"] != alone["best_of_dev"]["dev_loss"]
+    assert training["best_of_dev"]["dev_loss"] < np.log(read_prepared(grids_folder).tokenizer.size)
+
+
+def test_a_stopped_training_with_teachers_ends_with_the_same_weights(
+    grids_folder: Path, grids_models: dict[str, Path], tmp_path: Path
+) -> None:
+    prepared = read_prepared(grids_folder)
+    settings = TrainingSettings(
+        "transformer", width=12, dropout=0.2, batch_size=16, epochs=2, schedule="cosine",
+    )
+
+    def run(folder: str, **options: Any) -> list[np.ndarray]:
+        teachers = {"teacher": load_bundle(grids_models["merge"]).model}
+        model, _ = train(prepared, settings, tmp_path / folder, teachers=teachers, **options)
+        return [np.asarray(weight) for weight in model.trainable_weights]
+
+    def stop(_: Progress) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run("stopped", after_epoch=stop)
+    for ours, theirs in zip(run("stopped", resume=True), run("undisturbed"), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    with pytest.raises(CaptioningError, match="the data's teachers"):
+        train(prepared, settings, tmp_path / "stopped", resume=True)
+
+
+def test_photos_of_the_teachers_count_as_trained_on(
+    grids_folder: Path, grids_models: dict[str, Path], tmp_path: Path
+) -> None:
+    """A teacher that has seen a photo of dev hands on what it knows of it."""
+    teacher = tmp_path / "teacher"
+    teacher.mkdir()
+    for file in grids_models["merge"].iterdir():
+        (teacher / file.name).write_bytes(file.read_bytes())
+    prepared = read_prepared(grids_folder)
+    dev = prepared.splits["dev"]
+    write_trained_on(tmp_path, dev[:1], prepared.features.contents)
+    (teacher / "trained_on.txt").write_text((tmp_path / "trained_on.txt").read_text())
+    output = tmp_path / "taught"
+    done = script(
+        "train.py", "--data", grids_folder, "--output", output, "--epochs", 1, "--width", 8,
+        "--teacher", teacher,
+    )
+    assert done.returncode == 0, done.stderr
+    assert trained_on(output, dev) == set(dev[:1])
+
+
+def test_teachers_that_can_not_teach_are_refused(
+    grids_folder: Path, grids_models: dict[str, Path], tmp_path: Path
+) -> None:
+    command = ["train.py", "--data", grids_folder, "--output", tmp_path / "m"]
+    finetuned = script(
+        *command, "--initial", grids_models["merge"], "--finetune", "cider",
+        "--teacher", grids_models["merge"],
+    )
+    assert finetuned.returncode == 2
+    assert "--teacher has no meaning for --finetune" in finetuned.stderr
+    smoothed = script(*command, "--smoothing", 0.1, "--teacher", grids_models["merge"])
+    assert smoothed.returncode == 2
+    assert "--smoothing has no meaning with --teacher" in smoothed.stderr
+    stranger = script(*command, "--teacher", ROOT / "models" / "flickr8k-merge")
+    assert stranger.returncode == 2
+    assert "flickr8k-merge has another vocabulary" in stranger.stderr
+    missing = script(*command, "--teacher", tmp_path / "none")
+    assert missing.returncode == 2
+    assert "Traceback" not in missing.stderr
+    assert not (tmp_path / "m" / "captioner.json").exists()
