@@ -27,6 +27,20 @@ def shift(
     return inputs, targets, learned.astype(np.float32)
 
 
+def shift_by_photo(
+    captions: list[list[list[int]]], most: int, cut: int | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """As `shift`, of photos with at most `most` captions each: (photos, most, steps), all three.
+
+    Of captions that a photo lacks all is padding but the markers.
+    """
+    flat = [tokens for own in captions for tokens in own + [[]] * (most - len(own))]
+    inputs, targets, weights = (
+        part.reshape(len(captions), most, -1) for part in shift(flat, cut)
+    )  # (photos, most, steps)
+    return inputs, targets, weights
+
+
 class Batches(keras.utils.PyDataset):
     """Batches drawn so that rows of like length share one and hardly any padding is computed.
 
@@ -120,10 +134,12 @@ class PhotoBatches(Batches):
     ) -> None:
         self._grids, self._views, self._captions, self._cut = grids, views, captions, cut
         self._most = max(map(len, captions))
-        self._worth = worth
-        if worth is None:  # captions that a photo lacks have none
-            count = np.array([len(own) for own in captions])
-            self._worth = (np.arange(self._most) < count[:, None]).astype(np.float32)
+        counts = np.array([len(own) for own in captions])
+        there = np.arange(self._most) < counts[:, None]  # (photos, C)
+        first = np.cumsum(counts) - counts  # (photos,)
+        self._places = np.where(there, first[:, None] + np.arange(self._most), -1)  # (photos, C)
+        # Captions that a photo lacks have no weight.
+        self._worth = there.astype(np.float32) if worth is None else worth
         lengths = np.array([max(map(len, own)) for own in captions])
         words = sum(len(tokens) + 1 for own in captions for tokens in own)
         super().__init__(lengths, words, batch_size, seed)
@@ -134,17 +150,10 @@ class PhotoBatches(Batches):
         generator = np.random.default_rng((self._seed, self.epoch, index))
         drawn = views[np.arange(len(rows)), generator.integers(views.shape[1], size=len(rows))]
         own = [self._captions[row] for row in rows]
-        full = [captions + [[]] * (self._most - len(captions)) for captions in own]
-        flat = [tokens for captions in full for tokens in captions]
-        inputs, targets, weights = (
-            part.reshape(len(rows), self._most, -1) for part in shift(flat, self._cut)
-        )  # (P, C, T)
+        inputs, targets, weights = shift_by_photo(own, self._most, self._cut)  # (P, C, T)
         weights *= self._worth[rows, :, None]
         return (self._grids[drawn], inputs), targets, weights
 
     def captions_at(self, index: int) -> np.ndarray:
         """The places of a batch's captions among all: int (P, C), -1 where a photo has fewer."""
-        counts = np.array([len(own) for own in self._captions])
-        first = np.cumsum(counts) - counts  # (photos,)
-        rows, numbers = self._batches[index][:, None], np.arange(self._most)
-        return np.where(numbers < counts[rows], first[rows] + numbers, -1)
+        return self._places[self._batches[index]]

@@ -35,11 +35,11 @@ def train_model(
     epoch saved.
     """
     output = Path(output)
-    if not resume:
-        Checkpoint(output / "checkpoint").remove()
     before = initial.about["training"] if initial else None
     start = None if initial is None else _fitting(initial, prepared, settings.decoder)
     taught_by = {str(bundle.folder): _fitting(bundle, prepared) for bundle in teachers}
+    if not resume:
+        Checkpoint(output / "checkpoint").remove()
     drawn = time.monotonic()
 
     def keep_history(progress: Progress) -> None:

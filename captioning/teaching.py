@@ -13,7 +13,7 @@ from keras import ops
 from tqdm import tqdm
 
 from captioning.backend import for_prediction
-from captioning.batches import Batches, shift
+from captioning.batches import Batches, shift, shift_by_photo
 from captioning.decoders import READ_GRIDS
 from captioning.prepare import Prepared
 
@@ -120,18 +120,14 @@ def _answers(
 ) -> Iterator[np.ndarray]:
     """For each view of some photos the probabilities of their captions' words, (B, T, vocabulary).
     """
-    flat = [tokens for own in captions for tokens in own]
-    inputs, _, _ = shift(flat)  # (B, T)
+    counts = list(map(len, captions))
     if model.name not in READ_GRIDS:
-        owners = np.repeat(np.arange(len(names)), list(map(len, captions)))
-        vectors = prepared.features.matrix(names)[owners]  # (B, D)
-        yield np.asarray(model.predict_on_batch([vectors, inputs]))
+        vectors = np.repeat(prepared.features.matrix(names), counts, axis=0)  # (B, D)
+        words, _, _ = shift([tokens for own in captions for tokens in own])  # (B, T)
+        yield np.asarray(model.predict_on_batch([vectors, words]))
         return
-    most = max(map(len, captions))
-    place = [(p, c) for p, own in enumerate(captions) for c in range(len(own))]
-    there = tuple(np.array(place).T)  # photos (B,), captions (B,)
-    words = np.zeros((len(names), most, inputs.shape[-1]), np.int32)  # (P, C, T)
-    words[there] = inputs
+    words, _, _ = shift_by_photo(captions, max(counts))  # (P, C, T)
+    there = np.arange(max(counts)) < np.array(counts)[:, None]  # (P, C)
     for rows in prepared.features.grid_rows(names).T:  # (P,)
         grids = prepared.features.grids[rows]
         yield np.asarray(model.predict_on_batch([grids, words]))[there]  # (B, T, vocabulary)

@@ -200,6 +200,13 @@ def test_teachers_that_can_not_teach_are_refused(
     stranger = script(*command, "--teacher", ROOT / "models" / "flickr8k-merge")
     assert stranger.returncode == 2
     assert "flickr8k-merge has another vocabulary" in stranger.stderr
+    unfinished = tmp_path / "m" / "checkpoint" / "progress.json"
+    unfinished.parent.mkdir(parents=True, exist_ok=True)
+    unfinished.write_text("{}")
+    again = script(*command, "--overwrite", "--teacher", ROOT / "models" / "flickr8k-merge")
+    assert again.returncode == 2
+    assert unfinished.exists()  # nothing was begun: what is there stays
+    unfinished.unlink()
     missing = script(*command, "--teacher", tmp_path / "none")
     assert missing.returncode == 2
     assert "Traceback" not in missing.stderr
