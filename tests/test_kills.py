@@ -316,9 +316,13 @@ def die_at_call(number: int) -> None:
 
 
 def stopping(batches: int) -> str:
-    """A program that is features.py, but gets a Ctrl-C after so many batches."""
+    """A program that is features.py, but gets a Ctrl-C after so many batches.
+
+    Where the tests run in a script's background the shell has them ignore Ctrl-C: not this one.
+    """
     return (
         "import runpy, signal, sys\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from captioning.store import FeatureWriter\n"
         "real, count = FeatureWriter.add, 0\n"
         "def add(*arguments):\n"
