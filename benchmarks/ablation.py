@@ -16,12 +16,14 @@ from unittest.mock import patch
 ROOT = Path(__file__).parent.parent
 sys.path[0] = str(ROOT)  # the project, instead of this file's folder
 
-from captioning.errors import CaptioningError, import_keras, run_script  # noqa: E402
-from captioning.settings import SETTINGS, TrainingSettings  # noqa: E402
+from captioning.backend import import_keras
+from captioning.commands.run import run_main
+from captioning.errors import CaptioningError
+from captioning.training.settings import SETTINGS, TrainingSettings
 
 if TYPE_CHECKING:
-    from captioning.evaluation import Evaluation
-    from captioning.prepare import Prepared
+    from captioning.data.prepared import Prepared
+    from captioning.evaluation.evaluation import Evaluation
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ def untied(prepared: "Prepared", settings: TrainingSettings) -> Any:
     """A model with a matrix of its own for the words that go out."""
     from keras import layers
 
-    from captioning.training import new_model
+    from captioning.training.loop import new_model
 
     apart = partial(layers.ReversibleEmbedding, tie_weights=False)
     with patch.object(layers, "ReversibleEmbedding", apart):
@@ -49,7 +51,7 @@ def unstandardised(prepared: "Prepared", settings: TrainingSettings) -> Any:
     """A model that reads the grids as the encoder gives them."""
     import numpy as np
 
-    from captioning.training import new_model
+    from captioning.training.loop import new_model
 
     model = new_model(prepared, settings)
     layer = model.get_layer("standardise")
@@ -96,17 +98,23 @@ def trained(
     prepared: "Prepared", variant: Variant, settings: TrainingSettings, folder: Path
 ) -> None:
     """Train the variant into its folder, unless it is there."""
-    from captioning.bundle import ABOUT, Bundle
-    from captioning.pipeline import train_model
+    from captioning.inference.description import DESCRIPTION
+    from captioning.inference.trained_model import TrainedModel
+    from captioning.training.run import train_model
 
-    if (folder / ABOUT).is_file():
+    if (folder / DESCRIPTION).is_file():
         return
     initial = None
     if variant.build:
         model = variant.build(prepared, settings)
-        initial = Bundle(
-            folder, model, prepared.tokenizer, prepared.features.made_by, prepared.longest,
-            decoding={}, about={"training": None},
+        initial = TrainedModel(
+            folder,
+            model,
+            prepared.tokenizer,
+            prepared.features.made_by,
+            prepared.longest,
+            decoding={},
+            about={"training": None},
         )
     train_model(only_views(prepared, variant.views), settings, folder, initial=initial)
 
@@ -116,8 +124,10 @@ def row(variant: Variant, about: dict[str, Any], found: "Evaluation", first: "Ev
 
     def shown(name: str) -> str:
         score = found.about["scores"].get(name)
-        return "–" if score is None else "{value:.1f} ({0:.1f} to {1:.1f})".format(
-            *score["interval"], value=score["value"]
+        return (
+            "–"
+            if score is None
+            else "{value:.1f} ({0:.1f} to {1:.1f})".format(*score["interval"], value=score["value"])
         )
 
     change = ""
@@ -126,8 +136,11 @@ def row(variant: Variant, about: dict[str, Any], found: "Evaluation", first: "Ev
         change = f"{value:+.1f} ({low:+.1f} to {high:+.1f})"
     training = about["training"]
     cells = [
-        variant.title, *map(shown, ("BLEU-4", "METEOR", "CIDEr")), change,
-        f"{training['best_of_dev']['dev_loss']:.3f}", f"{training['seconds'] / 60:.0f}",
+        variant.title,
+        *map(shown, ("BLEU-4", "METEOR", "CIDEr")),
+        change,
+        f"{training['best_of_dev']['dev_loss']:.3f}",
+        f"{training['seconds'] / 60:.0f}",
     ]
     return "| " + " | ".join(cells) + " |"
 
@@ -137,16 +150,18 @@ def main() -> int:
     arguments = parse_arguments()
     if arguments.width < 6 or arguments.width % 6 or arguments.epochs < 1 or arguments.beam < 1:
         raise CaptioningError("--width must be a multiple of 6, --epochs and --beam at least 1")
-    from captioning.prepare import read_prepared
+    from captioning.data.prepared import read_prepared
 
     prepared = read_prepared(arguments.data)
     import_keras()
-    from captioning.captioner import load
-    from captioning.evaluation import evaluate
+    from captioning.evaluation.evaluation import evaluate
+    from captioning.inference.captioner import load
 
     recipe = replace(SETTINGS["transformer"], width=arguments.width, epochs=arguments.epochs)
-    print(f"| width {arguments.width}, {arguments.epochs} epochs, beam {arguments.beam} | BLEU-4 "
-          "| METEOR | CIDEr | change of CIDEr | dev loss | minutes |")
+    print(
+        f"| width {arguments.width}, {arguments.epochs} epochs, beam {arguments.beam} | BLEU-4 "
+        "| METEOR | CIDEr | change of CIDEr | dev loss | minutes |"
+    )
     print("|---|---|---|---|---|---|---|", flush=True)
     first = None
     for name in ["whole", *(n for n in arguments.only or VARIANTS if n != "whole")]:
@@ -160,4 +175,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_main(main)

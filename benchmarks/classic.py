@@ -11,8 +11,8 @@ import keras
 import numpy as np
 from keras import layers
 
-from captioning.images import load_array
-from captioning.text import END, PADDING, START, UNKNOWN
+from captioning.data.text import END, PADDING, START, UNKNOWN
+from captioning.vision.images import load_array
 
 
 def encode(network: keras.Model, photos: list[Path], size: int) -> np.ndarray:

@@ -92,7 +92,7 @@ def features(
     photos: list[Path], weights: str, rounds: int = 3, small: bool = False
 ) -> Iterator[Comparison]:
     """Vectors of photos: one a `predict`, and in batches, in float32 and the fastest precision."""
-    from captioning.encoders import load_encoder, load_network
+    from captioning.vision.encoders import load_encoder, load_network
 
     name = "mini-xception" if small else "xception-block13"  # whose weights all files have
     encoders = {kind: load_encoder(name, weights, kind) for kind in ("float32", "auto")}
@@ -111,9 +111,15 @@ def features(
         before, after = alternate(one_by_one, work, rounds)
         limit = machine.peak(precision) / operations
         return Comparison(
-            f"vectors, {name}, {title}", "photos/s", before.wall, after.wall,
-            after.wall / before.wall, after.processor / before.processor, target,
-            limit=limit, share=machine.cores() * after.processor / limit,
+            f"vectors, {name}, {title}",
+            "photos/s",
+            before.wall,
+            after.wall,
+            after.wall / before.wall,
+            after.processor / before.processor,
+            target,
+            limit=limit,
+            share=machine.cores() * after.processor / limit,
             checks={"least cosine": least_cosine(found["classic"], found["ours"][: len(few)])},
         )
 
@@ -138,7 +144,7 @@ def features(
 
 def encode_all(encoder: Any, photos: list[Path]) -> np.ndarray:
     """Vectors, float32 (photos, D), as `features.py` makes them: read ahead, in batches."""
-    from captioning.extraction import read_batches
+    from captioning.vision.extraction import read_batches
 
     batches = read_batches(photos, encoder.settings.size, 16, {})
     return np.concatenate([encoder.encode(pixels) for _, pixels in batches])
@@ -154,7 +160,10 @@ def openvino_process(
         answer = Path(folder) / "vectors.npy"
         process = subprocess.Popen(
             [sys.executable, "-c", code, name, weights, str(answer), *map(str, photos)],
-            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
             env={**os.environ, "KERAS_BACKEND": "openvino"},
         )
 
@@ -170,10 +179,10 @@ def openvino_process(
 
 def serve_vectors(name: str, weights: str, answer: str, *photos: str) -> None:
     """For each line of standard input, encode the photos into the file `answer`; print seconds."""
-    from captioning.errors import import_keras
+    from captioning.backend import import_keras
 
     import_keras()
-    from captioning.encoders import load_encoder
+    from captioning.vision.encoders import load_encoder
 
     encoder = load_encoder(name, weights)
     for _ in sys.stdin:
@@ -213,7 +222,10 @@ def least_cosine(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def training(
-    photos: int = 2000, steps: int = 40, width: int = 384, vector_size: int = 2048,
+    photos: int = 2000,
+    steps: int = 40,
+    width: int = 384,
+    vector_size: int = 2048,
     rounds: int = 3,
 ) -> Iterator[Comparison]:
     """The merge model on made-up captions as long as Flickr8k's, with as many words.
@@ -221,10 +233,10 @@ def training(
     The classic way trains on the samples of `steps` photos, a photo a step; ours on five captions
     of each of `photos`. Rates are captions a second.
     """
-    from captioning.batches import CaptionBatches
-    from captioning.decoders import build_decoder
-    from captioning.settings import TrainingSettings
-    from captioning.training import compile_for_training
+    from captioning.decoders.build import build_decoder
+    from captioning.training.batches import CaptionBatches
+    from captioning.training.loop import compile_for_training
+    from captioning.training.settings import TrainingSettings
 
     vectors, captions = made_up(photos, vector_size)
     settings = TrainingSettings(width=width)
@@ -251,9 +263,16 @@ def training(
     before, after = alternate(a_photo_a_step, whole_captions, rounds)
     limit = machine.peak() / operations
     yield Comparison(
-        "training, merge model, float32", "captions/s", before.wall, after.wall,
-        after.wall / before.wall, after.processor / before.processor, 16.0,
-        limit=limit, share=machine.cores() * after.processor / limit, checks=losses,
+        "training, merge model, float32",
+        "captions/s",
+        before.wall,
+        after.wall,
+        after.wall / before.wall,
+        after.processor / before.processor,
+        16.0,
+        limit=limit,
+        share=machine.cores() * after.processor / limit,
+        checks=losses,
     )
 
 
@@ -275,8 +294,8 @@ def made_up(photos: int, vector_size: int, seed: int = 0) -> tuple[np.ndarray, l
 
 def same_loss(old: Any, ours: Any, vectors: np.ndarray, captions: list) -> dict[str, float]:
     """The loss a word of both models on the same few captions, without dropout."""
-    from captioning.batches import CaptionBatches
-    from captioning.training import loss_per_word
+    from captioning.training.batches import CaptionBatches
+    from captioning.training.losses import loss_per_word
 
     few = captions[:8]
     total = count = 0.0
@@ -297,8 +316,10 @@ def caption_operations(model: Any, batches: Any) -> float:
     """
     words = batches.words / sum(len(batches[i][1]) for i in range(len(batches)))
     by_word = sum(
-        np.prod(weight.shape) for layer in ("lstm", "merge_dense", "next_word")
-        for weight in model.get_layer(layer).weights if len(weight.shape) == 2
+        np.prod(weight.shape)
+        for layer in ("lstm", "merge_dense", "next_word")
+        for weight in model.get_layer(layer).weights
+        if len(weight.shape) == 2
     )
     by_caption = np.prod(model.get_layer("photo_dense").kernel.shape)
     return float(3 * 2 * (words * by_word + by_caption))
@@ -311,15 +332,17 @@ def decoding(
     folder: Path, photos: int = 1000, few: int = 8, rounds: int = 3
 ) -> Iterator[Comparison]:
     """Greedy captions from vectors, then a beam of five; the model that comes along says them."""
-    from captioning.captioner import load
+    from captioning.inference.captioner import load
 
     captioner = load(folder)
     model = captioner.bundle.model
     vectors = vectors_like(model, photos)
     longest = captioner.bundle.max_length
     old = classic.build(
-        model.inputs[0].shape[-1], captioner.bundle.tokenizer.size,
-        model.get_layer("photo_dense").units, longest + 1,
+        model.inputs[0].shape[-1],
+        captioner.bundle.tokenizer.size,
+        model.get_layer("photo_dense").units,
+        longest + 1,
     )
     classic.take_weights(old, model)
     said: dict[str, list] = {}
@@ -337,14 +360,25 @@ def decoding(
     pairs = zip(said["classic"], said["ours"][:few], strict=True)
     same = sum(one == other for one, other in pairs)
     yield Comparison(
-        "greedy captions", "captions/s", before.wall, after.wall, after.wall / before.wall,
-        after.processor / before.processor, 150.0,
+        "greedy captions",
+        "captions/s",
+        before.wall,
+        after.wall,
+        after.wall / before.wall,
+        after.processor / before.processor,
+        150.0,
         checks={"same captions": f"{same} of {few}"},
     )
     one, five = alternate(a_batch, lambda: a_batch(5), rounds)
     yield Comparison(
-        "beam 5 against greedy", "captions/s", one.wall, five.wall, one.wall / five.wall,
-        one.processor / five.processor, 4.0, at_most=True,
+        "beam 5 against greedy",
+        "captions/s",
+        one.wall,
+        five.wall,
+        one.wall / five.wall,
+        one.processor / five.processor,
+        4.0,
+        at_most=True,
     )
 
 
@@ -381,13 +415,21 @@ def starting(photo: Path, folder: Path, weights: str, rounds: int = 5) -> Iterat
 
     for name, first, second, target in (
         ("one photo from the shell, against loading alone", run("-c", bare), run(*caption), 1.3),
-        ("--help, against the bare import", run("-c", "import keras"),
-         run("caption_generator.py", "--help"), 0.5),
+        (
+            "--help, against the bare import",
+            run("-c", "import keras"),
+            run("caption_generator.py", "--help"),
+            0.5,
+        ),
     ):
         before, after = alternate(first, second, rounds)
         yield Comparison(
-            name, "s", 1 / before.wall, 1 / after.wall, before.wall / after.wall,
-            before.processor / after.processor, target, at_most=True,
+            name,
+            "s",
+            1 / before.wall,
+            1 / after.wall,
+            before.wall / after.wall,
+            before.processor / after.processor,
+            target,
+            at_most=True,
         )
-
-

@@ -45,10 +45,7 @@ def measure(sizes: list[int], folder: Path) -> list[Growth]:
 
 
 def _run(what: str, photos: int, folder: Path) -> dict[str, float]:
-    code = (
-        "from benchmarks.growth import work; "
-        f"work({what!r}, {photos}, {str(folder)!r})"
-    )
+    code = f"from benchmarks.growth import work; work({what!r}, {photos}, {str(folder)!r})"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True
     )
@@ -57,7 +54,7 @@ def _run(what: str, photos: int, folder: Path) -> dict[str, float]:
 
 def work(what: str, photos: int, folder: str) -> None:
     """What a process does: an epoch, all captions, all grids; prints seconds and memory's peak."""
-    from captioning.errors import import_keras
+    from captioning.backend import import_keras
 
     import_keras()
     from benchmarks.machine import OwnMemory
@@ -74,10 +71,10 @@ def _epoch(photos: int) -> float:
     import numpy as np
 
     from benchmarks.compare import LONGEST, VOCABULARY, made_up
-    from captioning.batches import CaptionBatches
-    from captioning.decoders import build_decoder
-    from captioning.settings import TrainingSettings
-    from captioning.training import compile_for_training
+    from captioning.decoders.build import build_decoder
+    from captioning.training.batches import CaptionBatches
+    from captioning.training.loop import compile_for_training
+    from captioning.training.settings import TrainingSettings
 
     vectors, captions = made_up(photos, 1024)
     flat = [own[0] for own in captions]
@@ -94,7 +91,7 @@ def _epoch(photos: int) -> float:
 
 def _captions(photos: int, folder: Path) -> float:
     from benchmarks.compare import vectors_like
-    from captioning.captioner import load
+    from captioning.inference.captioner import load
 
     captioner = load(folder)
     vectors = vectors_like(captioner.bundle.model, photos)
@@ -111,8 +108,8 @@ def _grids(photos: int) -> float:
     """
     import numpy as np
 
-    from captioning.batches import PhotoBatches
-    from captioning.encoders import ENCODERS
+    from captioning.training.batches import PhotoBatches
+    from captioning.vision.encoders import ENCODERS
 
     settings = ENCODERS["xception-block13"]
     shape = (photos, settings.grid_side**2, settings.vector_size)
@@ -137,8 +134,12 @@ def table(rows: list[Growth]) -> list[str]:
     ]
     for row in rows:
         values = asdict(row)
-        lines.append("| " + " | ".join(
-            f"{value:,.1f}" if name.endswith("_seconds") else f"{value:,.0f}"
-            for name, value in values.items()
-        ) + " |")
+        lines.append(
+            "| "
+            + " | ".join(
+                f"{value:,.1f}" if name.endswith("_seconds") else f"{value:,.0f}"
+                for name, value in values.items()
+            )
+            + " |"
+        )
     return lines

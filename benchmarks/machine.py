@@ -22,8 +22,11 @@ def describe() -> str:
         tuple(map(str.strip, line.split(":", 1))) for line in text.split("\n") if ":" in line
     )
     processor = fields.get("model name", platform.processor() or platform.machine())
-    wide = [name for name in ("avx512f", "avx512_bf16", "amx_bf16")
-            if name in fields.get("flags", "").split()]
+    wide = [
+        name
+        for name in ("avx512f", "avx512_bf16", "amx_bf16")
+        if name in fields.get("flags", "").split()
+    ]
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     backend = keras.backend.backend()
     version = __import__(backend).__version__

@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 ROOT = Path(__file__).parent.parent
 sys.path[0] = str(ROOT)  # the project, instead of this file's folder
 
-from captioning.errors import CaptioningError, import_keras, run_script  # noqa: E402
+from captioning.backend import import_keras
+from captioning.commands.run import run_main
+from captioning.errors import CaptioningError
 
 if TYPE_CHECKING:
     from benchmarks.compare import Comparison
@@ -31,15 +33,23 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__.split("\n")[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
     )
     add = parser.add_argument
-    add("step", choices=[*STEPS, "growth", "all"],
+    add(
+        "step",
+        choices=[*STEPS, "growth", "all"],
         help="what to compare; growth: seconds and memory as photos grow; all: everything, and "
-        "write benchmarks/README.md")
+        "write benchmarks/README.md",
+    )
     add("--images", type=Path, help="a folder of real photos (default: rendered scenes)")
     add("--weights", default="imagenet", help="Xception's: imagenet (fetched by Keras) or a file")
     add("--photos", type=int, default=96, help="how many photos are turned into vectors")
     add("--rounds", type=int, default=3, help="how often both ways take turns; the median counts")
-    add("--sizes", type=int, nargs="+", default=[1000, 8000, 32000, 128000],
-        help="photos of the growth table")
+    add(
+        "--sizes",
+        type=int,
+        nargs="+",
+        default=[1000, 8000, 32000, 128000],
+        help="photos of the growth table",
+    )
     add("--small", action="store_true", help="tiny work, to see that it runs; figures mean nothing")
     add("--format", choices=["text", "json"], default="text", help="of standard output")
     return parser.parse_args()
@@ -54,9 +64,9 @@ def comparisons(arguments: argparse.Namespace, step: str) -> Iterator["Compariso
         sizes = {"photos": 40, "steps": 3, "width": 16, "vector_size": 8} if small else {}
         yield from compare.training(rounds=rounds, **sizes)
     elif step == "decode":
-        yield from compare.decoding(SHIPPED, rounds=rounds, **(
-            {"photos": 20, "few": 2} if small else {}
-        ))
+        yield from compare.decoding(
+            SHIPPED, rounds=rounds, **({"photos": 20, "few": 2} if small else {})
+        )
     else:
         with tempfile.TemporaryDirectory() as folder:
             photos = some_photos(arguments, Path(folder))
@@ -69,11 +79,11 @@ def comparisons(arguments: argparse.Namespace, step: str) -> Iterator["Compariso
 def some_photos(arguments: argparse.Namespace, folder: Path) -> list[Path]:
     """The photos to encode: those of --images, or scenes rendered into `folder`."""
     if arguments.images:
-        from captioning.dataset import list_photos
+        from captioning.data.photos import list_photos
 
         names = list_photos(arguments.images)[: arguments.photos]
         return [arguments.images / name for name in names]
-    from captioning.scenes import write_scenes
+    from captioning.scenes.dataset import write_scenes
 
     names = write_scenes(folder, arguments.photos, 0, 0, seed=1)
     return [folder / "Flicker8k_Dataset" / name for name in names]
@@ -101,13 +111,26 @@ def shown(row: "Comparison") -> list[str]:
         for what, value in row.checks.items()
     )
     return [
-        row.name, f"{row.classic:,.3g} {row.unit}", f"{row.ours:,.4g} {row.unit}",
-        f"{row.ratio:,.3g}", f"{row.by_processor:,.3g}", f"{wanted}: {verdict}", limit, checks,
+        row.name,
+        f"{row.classic:,.3g} {row.unit}",
+        f"{row.ours:,.4g} {row.unit}",
+        f"{row.ratio:,.3g}",
+        f"{row.by_processor:,.3g}",
+        f"{wanted}: {verdict}",
+        limit,
+        checks,
     ]
 
 
 HEADINGS = [
-    "step", "classic", "ours", "ratio", "of processor time", "wanted", "of the limit", "same work"
+    "step",
+    "classic",
+    "ours",
+    "ratio",
+    "of processor time",
+    "wanted",
+    "of the limit",
+    "same work",
 ]
 
 
@@ -120,13 +143,15 @@ def markdown(rows: list[list[str]]) -> list[str]:
 def write_readme(about: dict[str, Any], rows: list["Comparison"], grown: list) -> None:
     """Write `benchmarks/README.md` from what was just measured."""
     from benchmarks.growth import table
-    from captioning.files import read_text, write_text
+    from captioning.files.text import read_text, write_text
 
     text = read_text(Path(__file__).parent / "notes.md", "the text around the tables")
     for mark, lines in (
         ("{machine}", [about["machine"]]),
-        ("{limit}", [f"{about['float32']:,.0f} GFLOP/s in float32, {about['bfloat16']:,.0f} in "
-                     "bfloat16"]),
+        (
+            "{limit}",
+            [f"{about['float32']:,.0f} GFLOP/s in float32, {about['bfloat16']:,.0f} in bfloat16"],
+        ),
         ("{load}", [about["load"]]),
         ("{command}", [about["command"]]),
         ("{comparisons}", markdown([shown(row) for row in rows])),
@@ -153,8 +178,11 @@ def main() -> int:
         **{kind: machine.peak(kind) / 1e9 for kind in ("float32", "bfloat16")},
     }
     if arguments.format == "text":
-        print(f"{about['machine']}\nlimit: {about['float32']:,.0f} GFLOP/s in float32, "
-              f"{about['bfloat16']:,.0f} in bfloat16", flush=True)
+        print(
+            f"{about['machine']}\nlimit: {about['float32']:,.0f} GFLOP/s in float32, "
+            f"{about['bfloat16']:,.0f} in bfloat16",
+            flush=True,
+        )
     rows: list[Comparison] = []
     for step in STEPS if arguments.step == "all" else [arguments.step]:
         for row in comparisons(arguments, step) if step != "growth" else ():
@@ -176,4 +204,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    run_script(main)
+    run_main(main)

@@ -1,8 +1,8 @@
 """Captions for photos: Xception turns a photo into numbers, an LSTM turns them into a sentence.
 
-    from captioning import load
-    for caption in load("models/flickr8k").caption(["photo.jpg"]):
-        print(caption.caption)
+from captioning import load
+for caption in load("models/flickr8k").caption(["photo.jpg"]):
+    print(caption.caption)
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ __all__ = ["Caption", "Captioner", "CaptioningError", "load"]
 def __getattr__(name: str) -> Any:
     # Imported at first use: `--help` of a script must not wait for numpy and Pillow.
     if name in ("Caption", "Captioner", "load"):
-        from captioning import captioner
+        from captioning.inference import captioner
 
         return getattr(captioner, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

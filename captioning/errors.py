@@ -1,10 +1,20 @@
-"""The errors that a person at the keyboard can mend, and how a script starts and ends."""
+"""The errors that a person at the keyboard can mend, in words they can act on."""
 
-import logging
-import os
 import sys
-import tempfile
-from collections.abc import Callable
+from pathlib import Path
+
+CONSOLE = "image-captions"
+"""The console command that `pip install` brings; its sub-commands are `SCRIPTS`."""
+
+SCRIPTS = {
+    "caption": "caption_generator.py",
+    "features": "features.py",
+    "train": "train.py",
+    "evaluate": "evaluate.py",
+    "demo": "demo.py",
+    "app": "app.py",
+}
+"""The script at the top of the repository for each sub-command."""
 
 
 class CaptioningError(Exception):
@@ -16,57 +26,12 @@ def shown(text: str) -> str:
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
-def run_script(main: Callable[[], int | None], after_stop: str = "") -> None:
-    """Run a script's `main` and leave the process with its exit code.
+def command_line(command: str) -> str:
+    """How to type a command, for messages: "python train.py" or "image-captions train".
 
-    `after_stop` tells who stops it by Ctrl-C how to go on. A `CaptioningError` ends in one line
-    on standard error and exit code 2, Ctrl-C in 130; a reader that closed the pipe
-    (`... | head`) is no error. Other exceptions are defects and keep their traceback.
+    The one who runs `image-captions`, or has no checkout, has no scripts to run.
     """
-    try:
-        code = main() or 0
-        sys.stdout.flush()
-    except CaptioningError as error:
-        print(f"error: {shown(str(error))}", file=sys.stderr)
-        code = 2
-    except KeyboardInterrupt:
-        print("\nstopped" + (f"; {after_stop}" if after_stop else ""), file=sys.stderr)
-        code = 130
-    except BrokenPipeError:
-        # Python would complain once more when it flushes the closed pipe on its way out.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = 0
-    sys.exit(code)
-
-
-def import_keras() -> None:
-    """Import Keras without the backend's start-up notes on standard error.
-
-    TensorFlow writes some of them from C++ before its own log level counts; they would bury
-    the messages that a user can act on. When the import fails, everything is shown.
-    """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    # Keras imports these where they are installed, to draw galleries and to show tables in
-    # notebooks: half a second. None in their place makes it go without.
-    spared = {"matplotlib", "IPython"} - sys.modules.keys()
-    sys.modules.update(dict.fromkeys(spared))
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as notes:
-        os.dup2(notes.fileno(), 2)
-        try:
-            import keras
-
-            keras.ops.zeros(1)  # the backend writes the rest when it first computes
-            # In a notebook TensorFlow's import sets its own level, and writes into the cells.
-            logging.getLogger("tensorflow").setLevel(logging.ERROR)
-        except BaseException:
-            notes.seek(0)
-            os.write(kept, notes.read())
-            raise
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-            for name in spared:
-                del sys.modules[name]
+    is_checkout = (Path(__file__).parent.parent / SCRIPTS[command]).is_file()
+    if is_checkout and Path(sys.argv[0]).stem != CONSOLE:
+        return f"python {SCRIPTS[command]}"
+    return f"{CONSOLE} {command}"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from captioning.errors import import_keras
+from captioning.backend import import_keras
 
 ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("CAPTIONING_SHARED", ROOT.parent / "shared"))
@@ -35,14 +35,19 @@ def script(name: str, *arguments: object, cwd: Path = ROOT) -> subprocess.Comple
     """Run one of the project's scripts as a user does."""
     return subprocess.run(
         [sys.executable, str(ROOT / name), *map(str, arguments)],
-        cwd=cwd, capture_output=True, text=True, encoding="utf-8", timeout=600, check=False,
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=600,
+        check=False,
     )
 
 
 @pytest.fixture(scope="session")
 def scenes_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """120 rendered scenes in Flickr8k's layout."""
-    from captioning.scenes import write_scenes
+    from captioning.scenes.dataset import write_scenes
 
     folder = tmp_path_factory.mktemp("scenes")
     write_scenes(folder, train=80, dev=20, test=20, seed=3)
@@ -54,9 +59,17 @@ def data_folder(scenes_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
     """What features.py writes for the scenes, by the script itself."""
     output = tmp_path_factory.mktemp("data")
     done = script(
-        "features.py", "--images", scenes_folder / "Flicker8k_Dataset",
-        "--text", scenes_folder / "Flickr_8k_text", "--output", output,
-        "--encoder", "mini-xception", "--min-count", 2,
+        "features.py",
+        "--images",
+        scenes_folder / "Flicker8k_Dataset",
+        "--text",
+        scenes_folder / "Flickr_8k_text",
+        "--output",
+        output,
+        "--encoder",
+        "mini-xception",
+        "--min-count",
+        2,
     )
     assert done.returncode == 0, done.stderr
     return output
@@ -67,8 +80,19 @@ def model_folder(data_folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
     """A toy model, by train.py itself."""
     output = tmp_path_factory.mktemp("models") / "toy"
     done = script(
-        "train.py", "--data", data_folder, "--output", output, "--epochs", 3, "--width", 16,
-        "--batch-size", 32, "--seed", 5,
+        "train.py",
+        "--data",
+        data_folder,
+        "--output",
+        output,
+        "--epochs",
+        3,
+        "--width",
+        16,
+        "--batch-size",
+        32,
+        "--seed",
+        5,
     )
     assert done.returncode == 0, done.stderr
     return output
@@ -79,9 +103,20 @@ def grids_folder(scenes_folder: Path, tmp_path_factory: pytest.TempPathFactory) 
     """The scenes' vectors and grids, of two views each."""
     output = tmp_path_factory.mktemp("grids")
     done = script(
-        "features.py", "--images", scenes_folder / "Flicker8k_Dataset",
-        "--text", scenes_folder / "Flickr_8k_text", "--output", output,
-        "--encoder", "mini-xception", "--min-count", 2, "--grids", "--views", 2,
+        "features.py",
+        "--images",
+        scenes_folder / "Flicker8k_Dataset",
+        "--text",
+        scenes_folder / "Flickr_8k_text",
+        "--output",
+        output,
+        "--encoder",
+        "mini-xception",
+        "--min-count",
+        2,
+        "--grids",
+        "--views",
+        2,
     )
     assert done.returncode == 0, done.stderr
     return output
@@ -94,8 +129,23 @@ def grids_models(grids_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
     for decoder in ("merge", "attention", "transformer"):
         folders[decoder] = tmp_path_factory.mktemp("models") / decoder
         done = script(
-            "train.py", "--data", grids_folder, "--output", folders[decoder], "--decoder", decoder,
-            "--epochs", 4, "--width", 24, "--batch-size", 8, "--learning-rate", 3e-3, "--seed", 5,
+            "train.py",
+            "--data",
+            grids_folder,
+            "--output",
+            folders[decoder],
+            "--decoder",
+            decoder,
+            "--epochs",
+            4,
+            "--width",
+            24,
+            "--batch-size",
+            8,
+            "--learning-rate",
+            3e-3,
+            "--seed",
+            5,
         )
         assert done.returncode == 0, done.stderr
     return folders

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageCms
 
-from captioning.images import FORMATS
+from captioning.vision.images import FORMATS
 
 SAME, WHITE, OPENS = "same", "white", "opens"
 """What a file must give: the picture below, nothing but white, any picture. All else: a reason."""
@@ -24,9 +24,13 @@ def picture() -> Image.Image:
 
 
 UNDO = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_90, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_270,
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_90,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_270,
 }
 
 
@@ -73,9 +77,18 @@ def _of_pillow() -> dict[str, tuple[bytes, str]]:
         "cmyk-adobe.jpg": (cmyk, SAME),
         "cmyk-plain.jpg": (without_adobe(encoded(plain, "JPEG", quality=95)), SAME),
         "cmyk.tif": (encoded(rgb.convert("CMYK"), "TIFF"), SAME),
-        "lab.tif": (encoded(ImageCms.profileToProfile(
-            rgb, ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB"
-        ), "TIFF"), SAME),
+        "lab.tif": (
+            encoded(
+                ImageCms.profileToProfile(
+                    rgb,
+                    ImageCms.createProfile("sRGB"),
+                    ImageCms.createProfile("LAB"),
+                    outputMode="LAB",
+                ),
+                "TIFF",
+            ),
+            SAME,
+        ),
         "ycbcr.tif": (encoded(rgb.convert("YCbCr"), "TIFF", compression="tiff_lzw"), SAME),
         # Pillow writes this kind and can't read it: three bytes a pixel, taken for four.
         "ycbcr-plain.tif": (encoded(rgb.convert("YCbCr"), "TIFF"), "truncated"),
@@ -87,11 +100,13 @@ def _of_pillow() -> dict[str, tuple[bytes, str]]:
         "clear-profile.png": (encoded(clear, "PNG", icc_profile=srgb), WHITE),
         "alpha-profile.png": (encoded(rgb.convert("RGBA"), "PNG", icc_profile=srgb), SAME),
         "clear-colour.png": (
-            encoded(Image.new("RGB", (9, 9), (9, 8, 7)), "PNG", transparency=(9, 8, 7)), WHITE,
+            encoded(Image.new("RGB", (9, 9), (9, 8, 7)), "PNG", transparency=(9, 8, 7)),
+            WHITE,
         ),
         "gray-alpha.png": (encoded(Image.new("LA", (9, 9), (0, 0)), "PNG"), WHITE),
         "gray-alpha-profile.png": (
-            encoded(Image.new("LA", (9, 9), (0, 0)), "PNG", icc_profile=srgb), WHITE,
+            encoded(Image.new("LA", (9, 9), (0, 0)), "PNG", icc_profile=srgb),
+            WHITE,
         ),
         "one-bit.png": (encoded(Image.new("1", (9, 9), 1), "PNG"), WHITE),
         "one-bit.tif": (encoded(Image.new("1", (9, 9), 1), "TIFF", compression="group4"), WHITE),
@@ -109,10 +124,12 @@ def _of_pillow() -> dict[str, tuple[bytes, str]]:
         "profile.jpg": (encoded(rgb, "JPEG", quality=95, icc_profile=srgb), SAME),
         "profile-broken.jpg": (encoded(rgb, "JPEG", quality=95, icc_profile=b"ICC" * 99), SAME),
         "profile-of-rgb-in-cmyk.jpg": (
-            encoded(rgb.convert("CMYK"), "JPEG", quality=95, icc_profile=srgb), SAME,
+            encoded(rgb.convert("CMYK"), "JPEG", quality=95, icc_profile=srgb),
+            SAME,
         ),
         "exif-broken.jpg": (
-            encoded(rgb, "JPEG", quality=95, exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\x01\x12"), SAME,
+            encoded(rgb, "JPEG", quality=95, exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff\x01\x12"),
+            SAME,
         ),
         "exif-junk.jpg": (encoded(rgb, "JPEG", quality=95, exif=b"Exif\0\0junk"), SAME),
         "one-pixel.png": (encoded(Image.new("RGB", (1, 1), "white"), "PNG"), WHITE),
@@ -164,11 +181,20 @@ def _by_hand() -> dict[str, tuple[bytes, str]]:
         "half.bmp": (encoded(Image.fromarray(noise), "BMP")[:900], "truncated"),
         "bomb.png": (bomb, "limit"),
         "bomb.bmp": (
-            b"BM" + struct.pack("<IHHIIiiHHIIiiII", 99, 0, 0, 54, 40, 60_000, 60_000, 1, 24,
-                                0, 0, 0, 0, 0, 0), "limit",
+            b"BM"
+            + struct.pack(
+                "<IHHIIiiHHIIiiII", 99, 0, 0, 54, 40, 60_000, 60_000, 1, 24, 0, 0, 0, 0, 0, 0
+            ),
+            "limit",
         ),
-        "bomb.gif": (b"GIF89a" + struct.pack("<HHBBB", 65_535, 65_535, 0, 0, 0) + b"\x2c" +
-                     struct.pack("<HHHHB", 0, 0, 65_535, 65_535, 0) + b"\x02\0;", "limit"),
+        "bomb.gif": (
+            b"GIF89a"
+            + struct.pack("<HHBBB", 65_535, 65_535, 0, 0, 0)
+            + b"\x2c"
+            + struct.pack("<HHHHB", 0, 0, 65_535, 65_535, 0)
+            + b"\x02\0;",
+            "limit",
+        ),
         "bomb-inside.ico": (icon + bomb, "limit"),
         "text-bomb.png": (png(9, 9, b"\0" * 90, text), "damaged"),
         "no-width.png": (png(0, 9, b""), "not an image|damaged"),
@@ -179,16 +205,33 @@ def _by_hand() -> dict[str, tuple[bytes, str]]:
         "tiff-in-a-circle.tif": (b"II*\0\x08\0\0\0\0\0\x08\0\0\0", "not an image|damaged"),
         "tiff-of-no-size.tif": (b"II*\0\xff\xff\xff\x7f", "not an image|damaged"),
         "not-supported.heic": (
-            b"\0\0\0\x18ftypheic\0\0\0\0heicmif1" + b"\0" * 60, "pillow-heif|not an image|damaged"
+            b"\0\0\0\x18ftypheic\0\0\0\0heicmif1" + b"\0" * 60,
+            "pillow-heif|not an image|damaged",
         ),
     }
 
 
 NAMES = (
-    "a space.png", "two  spaces .png", "it's \"quoted\".png", "new\nline.png", "tab\tinside.png",
-    "-i.png", "--help.png", "photo;rm -rf $HOME.png", "back\\slash.png", "ünïcödé.png", "照片.png",
-    "фото.png", "صورة.png", "😀.png", "%s %d {0}.png", "UPPER.PNG", "many.dots.jpg.png",
-    "a,comma.png", "#hash.png", "n" * 240 + ".png",
+    "a space.png",
+    "two  spaces .png",
+    'it\'s "quoted".png',
+    "new\nline.png",
+    "tab\tinside.png",
+    "-i.png",
+    "--help.png",
+    "photo;rm -rf $HOME.png",
+    "back\\slash.png",
+    "ünïcödé.png",
+    "照片.png",
+    "фото.png",
+    "صورة.png",
+    "😀.png",
+    "%s %d {0}.png",
+    "UPPER.PNG",
+    "many.dots.jpg.png",
+    "a,comma.png",
+    "#hash.png",
+    "n" * 240 + ".png",
 )
 
 
@@ -212,6 +255,8 @@ def write_collection(folder: Path) -> dict[str, str]:
     (folder / "circle.jpg").symlink_to(folder / "circle.jpg")
     (folder / "link.jpg").symlink_to(folder / "turned-6.jpg")
     return expected | {
-        "folder.jpg": "a folder", "broken-link.jpg": "no such file", "circle.jpg": "ymbolic",
+        "folder.jpg": "a folder",
+        "broken-link.jpg": "no such file",
+        "circle.jpg": "ymbolic",
         "link.jpg": SAME,
     }

@@ -21,10 +21,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from captioning.corrections import alt_text_table, keep_correction
-from captioning.desk import MAX_BYTES, MAX_PIXELS, read_photo
+from captioning.app.corrections import alt_text_table, keep_correction
+from captioning.app.desk import MAX_BYTES, MAX_PIXELS, read_photo
 from captioning.errors import CaptioningError
-from captioning.images import UnreadableImageError
+from captioning.vision.images import UnreadableImageError
 from tests.conftest import ROOT, script
 
 LACKING = [name for name in ("gradio", "playwright") if find_spec(name) is None]
@@ -95,9 +95,20 @@ def app(grids_models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory)
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     process = subprocess.Popen(
-        [sys.executable, str(ROOT / "app.py"), "--model", str(grids_models["transformer"]),
-         "--port", str(port), "--corrections", str(folder / "corrections.jsonl")],
-        stdout=subprocess.PIPE, stderr=(folder / "log").open("w"), text=True, cwd=folder,
+        [
+            sys.executable,
+            str(ROOT / "app.py"),
+            "--model",
+            str(grids_models["transformer"]),
+            "--port",
+            str(port),
+            "--corrections",
+            str(folder / "corrections.jsonl"),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=(folder / "log").open("w"),
+        text=True,
+        cwd=folder,
         env={**os.environ, "TMPDIR": str(folder)},
     )
     line = process.stdout.readline()
@@ -149,9 +160,7 @@ def test_a_photo_is_dropped_and_its_caption_read(
     page.set_input_files(FILES, photos[0])
     page.wait_for_selector(".card")
     caption = page.inner_text(".said")
-    done = script(
-        "caption_generator.py", "--model", _model_of(app), "--beam", 5, "-i", photos[0]
-    )
+    done = script("caption_generator.py", "--model", _model_of(app), "--beam", 5, "-i", photos[0])
     assert done.stdout.strip() == caption
     assert re.search(r"confidence \d+%", page.inner_text(".card"))
     assert page.get_attribute(".card img", "alt") == caption
@@ -216,7 +225,9 @@ def test_a_correction_is_kept(page: object, app: dict, photos: list[Path]) -> No
     assert page.inner_text(".said") == "<i>mine"
     row = json.loads((app["folder"] / "corrections.jsonl").read_text().splitlines()[-1])
     assert (row["image"], row["caption"], row["model_caption"]) == (
-        photos[1].name, "<i>mine", before
+        photos[1].name,
+        "<i>mine",
+        before,
     )
 
 
@@ -291,7 +302,9 @@ def test_eight_people_at_once_for_a_minute(app: dict, photos: list[Path]) -> Non
     with ThreadPoolExecutor(1) as thread:  # the other tests' browser has a loop in this one
         latencies = thread.submit(lambda: asyncio.run(everybody())).result()
     middle, slow, slowest = np.quantile(latencies, [0.5, 0.95, 1])
-    print(f"\n{len(latencies)} photos by {CLIENTS} people in {SECONDS} s: median {middle:.2f} s, "
-          f"95% {slow:.2f} s, slowest {slowest:.2f} s")
+    print(
+        f"\n{len(latencies)} photos by {CLIENTS} people in {SECONDS} s: median {middle:.2f} s, "
+        f"95% {slow:.2f} s, slowest {slowest:.2f} s"
+    )
     assert len(latencies) >= CLIENTS
     assert slowest < SECONDS

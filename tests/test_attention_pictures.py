@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from captioning import load
-from captioning.attention_pictures import draw_caption, draw_words
 from captioning.errors import CaptioningError
-from captioning.images import open_image, to_array
+from captioning.pictures.attention_figure import draw_caption, draw_words
+from captioning.vision.images import open_image, to_array
 
 
 def test_each_tile_is_lit_where_its_word_looks() -> None:

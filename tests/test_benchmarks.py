@@ -10,8 +10,9 @@ import pytest
 
 from benchmarks import classic, compare, growth, machine
 from captioning.backend import faster_precision
-from captioning.bundle import load_bundle, read_about
-from captioning.text import END, START
+from captioning.data.text import END, START
+from captioning.inference.description import read_description
+from captioning.inference.trained_model import load_trained_model
 from tests.conftest import BLOCK13, script
 
 
@@ -110,24 +111,42 @@ def test_bfloat16_vectors_stand_in_for_float32(shared: Path) -> None:
 def test_the_ablation_changes_one_part_at_a_time(grids_folder: Path, tmp_path: Path) -> None:
     def run() -> list[str]:
         done = script(
-            "benchmarks/ablation.py", "--data", grids_folder, "--output", tmp_path, "--width", 12,
-            "--epochs", 1, "--beam", 1, "--only", "tying", "standardised", "smoothing",
+            "benchmarks/ablation.py",
+            "--data",
+            grids_folder,
+            "--output",
+            tmp_path,
+            "--width",
+            12,
+            "--epochs",
+            1,
+            "--beam",
+            1,
+            "--only",
+            "tying",
+            "standardised",
+            "smoothing",
         )
         assert done.returncode == 0, done.stderr
         return done.stdout.splitlines()
 
     table = run()
     assert [line.split(" | ")[0] for line in table[2:]] == [
-        "| the recipe", "| two matrices for words in and out", "| grids not standardised",
+        "| the recipe",
+        "| two matrices for words in and out",
+        "| grids not standardised",
         "| without label smoothing",
     ]
-    models = {name: load_bundle(tmp_path / name).model for name in
-              ("whole", "tying", "standardised")}
+    models = {
+        name: load_trained_model(tmp_path / name).model
+        for name in ("whole", "tying", "standardised")
+    }
     tied = {name: model.get_layer("embedding").tie_weights for name, model in models.items()}
     assert tied == {"whole": True, "tying": False, "standardised": True}
-    means = {name: np.abs(model.get_layer("standardise").mean).max()
-             for name, model in models.items()}
+    means = {
+        name: np.abs(model.get_layer("standardise").mean).max() for name, model in models.items()
+    }
     assert means["whole"] > 0 and means["standardised"] == 0
-    about = read_about(tmp_path / "smoothing")
+    about = read_description(tmp_path / "smoothing")
     assert about["training"]["settings"]["smoothing"] == 0
     assert run() == table  # scored again, not trained again

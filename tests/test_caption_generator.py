@@ -18,16 +18,17 @@ import pyexiv2
 import pytest
 from PIL import Image
 
-import caption_generator
 from captioning import load
-from captioning.bundle import read_about
-from captioning.captioner import choose_model
-from captioning.errors import CaptioningError, run_script
-from captioning.evaluation import caption_photos
-from captioning.outputs import only_writer
-from captioning.prepare import read_prepared
-from captioning.rows import unsure_of
-from captioning.scoring import score_captions
+from captioning.commands import caption as caption_generator
+from captioning.commands.run import run_main
+from captioning.data.prepared import read_prepared
+from captioning.errors import CaptioningError
+from captioning.evaluation.predictions import caption_photos
+from captioning.evaluation.scores import score_captions
+from captioning.inference.description import read_description
+from captioning.inference.models import choose_model
+from captioning.output.formats import unsure_of
+from captioning.output.targets import only_writer
 from tests.conftest import BLOCK13, ROOT, script
 
 
@@ -61,7 +62,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, model_fo
         line = [caption_generator.__file__, *model, *arguments]
         monkeypatch.setattr(sys, "argv", [*map(str, line)])
         with pytest.raises(SystemExit) as ended:
-            run_script(caption_generator.main)
+            run_main(caption_generator.main)
         return ended.value.code, *capsys.readouterr()
 
     return call
@@ -78,15 +79,28 @@ def test_one_photo_one_line(model_folder: Path, photos: Path) -> None:
 
 def test_a_folder_with_a_bad_file(model_folder: Path, photos: Path) -> None:
     done = script(
-        "caption_generator.py", "--model", model_folder, "-i", photos, "--format", "jsonl",
-        "--beam", 3, "--top", 2,
+        "caption_generator.py",
+        "--model",
+        model_folder,
+        "-i",
+        photos,
+        "--format",
+        "jsonl",
+        "--beam",
+        3,
+        "--top",
+        2,
     )
     assert done.returncode == 1
     assert "broken.jpg: not an image" in done.stderr
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     captions = {Path(row["image"]).name: row for row in rows}
     assert set(captions) == {
-        "colour.png", "gray.jpg", "palette.gif", "-dash and space.png", "turned.png"
+        "colour.png",
+        "gray.jpg",
+        "palette.gif",
+        "-dash and space.png",
+        "turned.png",
     }
     colour = captions["colour.png"]
     assert captions["turned.png"]["caption"] == colour["caption"]
@@ -218,7 +232,7 @@ def test_the_model_trained_last_is_chosen_and_the_demo_is_the_last_resort(
     model_folder: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(CaptioningError, match="no trained model"):
-        choose_model(tmp_path)
+        choose_model(tmp_path, tmp_path)
     years = {"demo": "2029", "flickr8k": "2028", "mine": "2025", "later": "2026"}
     for name, year in years.items():
         shutil.copytree(model_folder, tmp_path / name)
@@ -226,13 +240,11 @@ def test_the_model_trained_last_is_chosen_and_the_demo_is_the_last_resort(
         about["trained_at"] = f"{year}-01-01T00:00:00+00:00"
         (tmp_path / name / "captioner.json").write_text(json.dumps(about))
     for name in ("later", "mine", "flickr8k", "demo"):
-        assert choose_model(tmp_path).name == name
+        assert choose_model(tmp_path, tmp_path).name == name
         shutil.rmtree(tmp_path / name)
 
 
-def test_a_trained_model_is_not_overwritten_unasked(
-    model_folder: Path, data_folder: Path
-) -> None:
+def test_a_trained_model_is_not_overwritten_unasked(model_folder: Path, data_folder: Path) -> None:
     before = (model_folder / "captioner.json").read_bytes()
     done = script("train.py", "--data", data_folder, "--output", model_folder, "--epochs", 1)
     assert done.returncode == 2
@@ -244,9 +256,7 @@ def test_banned_words_are_never_said_and_captions_stay_short(
     model_folder: Path, data_folder: Path
 ) -> None:
     captioner = load(model_folder)
-    vectors = read_prepared(data_folder).features.matrix(
-        read_prepared(data_folder).splits["test"]
-    )
+    vectors = read_prepared(data_folder).features.matrix(read_prepared(data_folder).splits["test"])
     free = [captioner.text(h[0]) for h in captioner.describe(vectors, beam=3)]
     word = free[0].split()[-1]
     for beam in (1, 3):
@@ -262,7 +272,7 @@ def many(scenes_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "in side").mkdir()
     for place, scene in enumerate(sorted((scenes_folder / "Flicker8k_Dataset").iterdir())):
         shutil.copy(scene, folder / ("in side" if place % 3 == 0 else "") / scene.name)
-    shutil.copy(scene, folder / "=two\nlines, \"q\".jpg")
+    shutil.copy(scene, folder / '=two\nlines, "q".jpg')
     (folder / "broken.jpg").write_text("no image")
     return folder
 
@@ -271,7 +281,9 @@ def start(*arguments: object) -> subprocess.Popen:
     """The script in a process of its own, to be stopped."""
     return subprocess.Popen(
         [sys.executable, str(ROOT / "caption_generator.py"), *map(str, arguments)],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
 
 
@@ -382,8 +394,10 @@ def test_the_unsure_are_those_of_the_lowest_scores(run: Run, many: Path, tmp_pat
 def test_sidecars_beside_photos_and_elsewhere(run: Run, many: Path, tmp_path: Path) -> None:
     folder = tmp_path / "photos"
     shutil.copytree(many, folder)
-    rows = [json.loads(line) for line in run(
-        "-i", folder, "--recursive", "--format", "jsonl")[1].splitlines()]
+    rows = [
+        json.loads(line)
+        for line in run("-i", folder, "--recursive", "--format", "jsonl")[1].splitlines()
+    ]
     said = {Path(row["image"]): row["caption"] for row in rows}
     code, printed, _ = run("-i", folder, "--recursive", "--format", "sidecar")
     assert (code, printed) == (1, "")
@@ -413,9 +427,7 @@ def test_copies_carry_captions_and_photos_stay(run: Run, photos: Path, tmp_path:
     assert set(said) - {path.name for path in (tmp_path / "out").iterdir()} == {"palette.gif"}
     for copy in (tmp_path / "out").iterdir():
         with pyexiv2.ImageData(copy.read_bytes()) as image:
-            assert image.read_xmp()["Xmp.dc.description"] == {
-                'lang="x-default"': said[copy.name]
-            }
+            assert image.read_xmp()["Xmp.dc.description"] == {'lang="x-default"': said[copy.name]}
 
 
 def test_several_models_and_wording_reach_the_decoder(
@@ -424,8 +436,20 @@ def test_several_models_and_wording_reach_the_decoder(
     photo = photos / "colour.png"
     folders = [grids_models["merge"], grids_models["transformer"]]
     both = ("--model", folders[0], "--model", folders[1])
-    wording = ("--beam", 3, "--length-penalty", 1.5, "--no-repeat", 2, "--max-words", 5,
-               "--views", 2, "--ban", "a,The")
+    wording = (
+        "--beam",
+        3,
+        "--length-penalty",
+        1.5,
+        "--no-repeat",
+        2,
+        "--max-words",
+        5,
+        "--views",
+        2,
+        "--ban",
+        "a,The",
+    )
     code, printed, messages = run("-i", photo, *both, *wording)
     (expected,) = load(*folders).caption(
         [photo], beam=3, length_power=1.5, no_repeat=2, max_words=5, ban=["a", "the"], views=2
@@ -440,7 +464,7 @@ def test_several_models_and_wording_reach_the_decoder(
 def test_a_greedy_model_keeps_to_few_words_by_a_beam(
     run: Run, model_folder: Path, photos: Path
 ) -> None:
-    assert read_about(model_folder)["decoding"].get("beam", 1) == 1
+    assert read_description(model_folder)["decoding"].get("beam", 1) == 1
     photo = photos / "colour.png"
     expected = {
         beam: next(load(model_folder).caption([photo], beam=beam, max_words=3)).caption
@@ -477,9 +501,7 @@ def test_photos_above_max_pixels_are_passed_over(run: Run, photos: Path) -> None
     assert messages.count("pixels are more than the limit") == 2
 
 
-def test_a_name_that_steers_a_terminal_is_escaped_in_the_messages(
-    run: Run, photos: Path
-) -> None:
+def test_a_name_that_steers_a_terminal_is_escaped_in_the_messages(run: Run, photos: Path) -> None:
     names = [photos / "colour.png", photos / "\x1b[2J.jpg", photos / "two\nlines.jpg"]
     code, _, messages = run("-i", *names)
     assert code == 1
@@ -516,9 +538,19 @@ def test_a_progress_bar_on_a_terminal_alone(model_folder: Path, many: Path, tmp_
     ours, theirs = pty.openpty()
     termios.tcsetwinsize(theirs, (24, 80))
     with subprocess.Popen(
-        [sys.executable, str(ROOT / "caption_generator.py"), "--model", str(model_folder),
-         "-i", str(many / "in side"), "--format", "csv"],
-        stdout=subprocess.PIPE, stderr=theirs, text=True,
+        [
+            sys.executable,
+            str(ROOT / "caption_generator.py"),
+            "--model",
+            str(model_folder),
+            "-i",
+            str(many / "in side"),
+            "--format",
+            "csv",
+        ],
+        stdout=subprocess.PIPE,
+        stderr=theirs,
+        text=True,
     ) as process:
         printed = process.communicate(timeout=120)[0]
         os.close(theirs)
@@ -543,8 +575,9 @@ def test_captions_marked_unsure_score_markedly_lower(shared: Path) -> None:
     for line in (text / "Flickr8k.token.txt").read_text(encoding="utf-8").splitlines():
         name, caption = line.split("\t")
         if name.split("#")[0] in references:
-            references[name.split("#")[0]].append(" ".join(
-                word for word in caption.lower().split() if word.isalpha()))
+            references[name.split("#")[0]].append(
+                " ".join(word for word in caption.lower().split() if word.isalpha())
+            )
     captioner = load(ROOT / "models" / "flickr8k-merge", weights=str(BLOCK13))
     photos = [shared / "flickr8k" / "Flicker8k_Dataset" / name for name in names]
     found = {c.image.name: c for c in captioner.caption(photos)}
@@ -552,6 +585,8 @@ def test_captions_marked_unsure_score_markedly_lower(shared: Path) -> None:
         {name: c.caption for name, c in found.items()}, references, meteor=False
     ).cider
     marks = unsure_of([found[name].score for name in names], 0.2)
-    means = [np.mean([cider[n] for n, m in zip(names, marks, strict=True) if m is mark])
-             for mark in (True, False)]
+    means = [
+        np.mean([cider[n] for n, m in zip(names, marks, strict=True) if m is mark])
+        for mark in (True, False)
+    ]
     assert means[0] < 0.6 * means[1]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from captioning.data_check import check_data, perceptual_hash
+from captioning.data.checks import check_data, perceptual_hash
 from tests.conftest import script
 
 
@@ -40,8 +40,14 @@ def dataset(tmp_path: Path) -> Path:
 
 def test_sound_data_has_no_findings(dataset: Path) -> None:
     assert found(dataset, min_count=1) == {}
-    done = script("features.py", "--check", "--images", dataset / "Flicker8k_Dataset",
-                  "--text", dataset / "Flickr_8k_text")
+    done = script(
+        "features.py",
+        "--check",
+        "--images",
+        dataset / "Flicker8k_Dataset",
+        "--text",
+        dataset / "Flickr_8k_text",
+    )
     assert done.returncode == 0, done.stderr
     assert "24 photos, 48 captions; listed: train 16, dev 4, test 4" in done.stdout
     assert "nothing would harm a result" in done.stdout
@@ -63,8 +69,18 @@ def test_every_fault_is_found_and_told_as_json(dataset: Path, tmp_path: Path) ->
         file.write(b"a broken row\n")
     with (text / "Flickr_8k.devImages.txt").open("a") as file:
         file.write("10.jpg\n")
-    done = script("features.py", "--check", "--format", "json", "--images", images,
-                  "--text", text, "--min-count", 2)
+    done = script(
+        "features.py",
+        "--check",
+        "--format",
+        "json",
+        "--images",
+        images,
+        "--text",
+        text,
+        "--min-count",
+        2,
+    )
     assert done.returncode == 1, done.stderr
     report = json.loads(done.stdout)
     assert report["harms"] is True
@@ -98,7 +114,8 @@ def test_corrections_are_checked_too(dataset: Path) -> None:
     (text / "corrections.jsonl").write_text("\n".join([*rows, '{"image": "23.jpg"}']))
     findings = found(dataset)
     assert findings["lines of corrections.jsonl that are no name and caption"] == (
-        True, ["line 24"]
+        True,
+        ["line 24"],
     )
     assert findings["photos without captions"] == (False, ["23.jpg"])
 
@@ -120,7 +137,10 @@ def test_the_vocabulary_of_train_is_held_against_dev(dataset: Path) -> None:
     report = check_data(dataset / "Flicker8k_Dataset", dataset / "Flickr_8k_text")
     # dev: 4 photos of "a dog runs" and "the dog number N"; only the four numbers are unknown.
     assert report.coverage == {
-        "words": 28, "words_known": 24 / 28, "different": 9, "different_unknown": 4,
+        "words": 28,
+        "words_known": 24 / 28,
+        "different": 9,
+        "different_unknown": 4,
     }
 
 

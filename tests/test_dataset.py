@@ -5,14 +5,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from captioning.corrections import keep_correction
-from captioning.dataset import (
-    Dataset,
-    read_captions,
-    read_dataset,
-    read_descriptions,
-    split_by_name,
-)
+from captioning.app.corrections import keep_correction
+from captioning.data.captions import read_captions
+from captioning.data.dataset import Dataset, read_dataset
+from captioning.data.descriptions import read_descriptions
+from captioning.data.splits import split_by_name
 from captioning.errors import CaptioningError
 
 
@@ -32,8 +29,13 @@ def test_corrections_of_the_app_are_captions(tmp_path: Path) -> None:
     keep_correction(tmp_path / "corrections.jsonl", "a.jpg", "Ein Hund, läuft", "a dog")
     keep_correction(tmp_path / "corrections.jsonl", "b.jpg", 'a "cat"', "a dog")
     assert read_captions(tmp_path) == [("a.jpg", "Ein Hund, läuft"), ("b.jpg", 'a "cat"')]
-    for broken in ('{"image": "a.jpg"}', '{"image": 1, "caption": "a"}', '["a.jpg", "a"]', "{",
-                   "[" * 100_000):
+    for broken in (
+        '{"image": "a.jpg"}',
+        '{"image": 1, "caption": "a"}',
+        '["a.jpg", "a"]',
+        "{",
+        "[" * 100_000,
+    ):
         (tmp_path / "corrections.jsonl").write_text(f'{{"image": "a", "caption": "b"}}\n{broken}')
         with pytest.raises(CaptioningError, match=r"corrections.jsonl, line 2: expected an object"):
             read_captions(tmp_path)

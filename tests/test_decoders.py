@@ -6,11 +6,11 @@ import keras
 import numpy as np
 import pytest
 
-from captioning.batches import PhotoBatches
-from captioning.decoders import build_decoder, steps_of
-from captioning.ensemble import Ensemble
-from captioning.text import END, PADDING, START
-from captioning.training import WordLoss, loss_per_word
+from captioning.data.text import END, PADDING, START
+from captioning.decoders.build import build_decoder, steps_of
+from captioning.decoders.ensemble import Ensemble
+from captioning.training.batches import PhotoBatches
+from captioning.training.losses import WordLoss, loss_per_word
 
 REGIONS, SIZE, WORDS = 6, 5, 11
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from captioning.decoding import beam_search, greedy
-from captioning.text import END, START, Tokenizer
+from captioning.data.text import END, START, Tokenizer
+from captioning.inference.search import beam_search, greedy
 
 TOKENIZER = Tokenizer(("a", "dog", "runs", "here"))
 SIZE = TOKENIZER.size

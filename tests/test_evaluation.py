@@ -14,13 +14,15 @@ from pycocoevalcap.bleu.bleu import Bleu
 from pycocoevalcap.cider.cider import Cider
 from pycocoevalcap.rouge.rouge import Rouge
 
-import captioning.captioner
-import evaluate
 from captioning import load
-from captioning.bundle import trained_on, write_trained_on
-from captioning.errors import CaptioningError, run_script
-from captioning.evaluation import describe_language, refuse_overlap
-from captioning.scoring import has_java, score_captions
+from captioning.commands import evaluate
+from captioning.commands.run import run_main
+from captioning.errors import CaptioningError
+from captioning.evaluation.language import describe_language
+from captioning.evaluation.overlap import refuse_overlap
+from captioning.evaluation.scores import has_java, score_captions
+from captioning.inference import captioner as captioner_module
+from captioning.inference.trained_on import trained_on, write_trained_on
 from tests.conftest import script
 
 Run = Callable[..., tuple[int, str, str]]
@@ -34,7 +36,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Run:
         line = [evaluate.__file__, "--no-meteor", *arguments]
         monkeypatch.setattr(sys, "argv", [*map(str, line)])
         with pytest.raises(SystemExit) as ended:
-            run_script(evaluate.main)
+            run_main(evaluate.main)
         return ended.value.code, *capsys.readouterr()
 
     return call
@@ -58,8 +60,21 @@ def own_photos(tmp_path: Path) -> list:
     )
     return ["--images", tmp_path, "--text", tmp_path, "--split", "all"]
 
+
 WORDS = [
-    "a", "dog", "runs", "on", "the", "grass", "two", "kids", "play", "in", "sand", "red", "ball",
+    "a",
+    "dog",
+    "runs",
+    "on",
+    "the",
+    "grass",
+    "two",
+    "kids",
+    "play",
+    "in",
+    "sand",
+    "red",
+    "ball",
 ]
 
 
@@ -71,8 +86,10 @@ def made_up(photos: int, seed: int) -> dict[str, str]:
     }
 
 
-REFERENCES = {name: [caption, *(made_up(60, s)[name] for s in (7, 8))]
-              for name, caption in made_up(60, 6).items()}
+REFERENCES = {
+    name: [caption, *(made_up(60, s)[name] for s in (7, 8))]
+    for name, caption in made_up(60, 6).items()
+}
 
 
 def test_bleu_from_counts_is_pycocoevalcaps_to_four_digits() -> None:
@@ -156,8 +173,13 @@ def test_scores_from_vectors_and_straight_from_photos_are_the_same(
     rows = [json.loads(r) for r in (model / "predictions.jsonl").read_text().splitlines()]
     assert {"photo", "caption", "references", "CIDEr", "confidence"} <= rows[0].keys()
     assert json.loads((model / "scores.json").read_text())["scores"] == about["scores"]
-    fresh = script(*common, "--images", scenes_folder / "Flicker8k_Dataset", "--text",
-                   scenes_folder / "Flickr_8k_text")
+    fresh = script(
+        *common,
+        "--images",
+        scenes_folder / "Flicker8k_Dataset",
+        "--text",
+        scenes_folder / "Flickr_8k_text",
+    )
     assert fresh.returncode == 0, fresh.stderr
     ours, theirs = (json.loads(r.stdout)["scores"]["BLEU-1"]["value"] for r in (stored, fresh))
     assert ours == pytest.approx(theirs, abs=2)
@@ -233,8 +255,10 @@ def test_photos_that_no_model_saw_straight_from_a_folder(
     assert code == 0, messages
     assert "all, 3 photos, greedy" in output
     assert "word for word in training: not known" in output
-    assert json.loads((model / "scores.json").read_text())["language"][
-        "word for word in training"] is None
+    assert (
+        json.loads((model / "scores.json").read_text())["language"]["word for word in training"]
+        is None
+    )
     rows = [json.loads(line) for line in (model / "predictions.jsonl").open(encoding="utf-8")]
     assert {row["photo"]: row["references"] for row in rows}["schön.png"] == [
         "ein hündchen läuft schnell"
@@ -302,8 +326,15 @@ def test_a_model_without_grids_against_one_with_them_from_photos(
     run: Run, grids_models: dict[str, Path], own_photos: list
 ) -> None:
     code, output, messages = run(
-        "--model", grids_models["merge"], *own_photos, "--compare", grids_models["attention"],
-        "--beam", 2, "--views", 2,
+        "--model",
+        grids_models["merge"],
+        *own_photos,
+        "--compare",
+        grids_models["attention"],
+        "--beam",
+        2,
+        "--views",
+        2,
     )
     assert code == 0, messages
     assert "minus attention (beam 2, length power 0.7, 2 views a photo), paired" in output
@@ -332,9 +363,9 @@ def test_a_wide_beam_takes_fewer_photos_at_once(
         together.append(photos)
         return real(step, state, photos, *others)
 
-    real = captioning.captioner.decode
-    monkeypatch.setattr(captioning.captioner, "decode", decode)
-    monkeypatch.setattr(captioning.captioner, "VECTORS_AT_ONCE", 25)
+    real = captioner_module.decode
+    monkeypatch.setattr(captioner_module, "decode", decode)
+    monkeypatch.setattr(captioner_module, "VECTORS_AT_ONCE", 25)
     found = captioner.describe(vectors, beam=200)
     assert together == [4, 4, 1]
     assert [best[0].tokens for best in found] == apart

@@ -16,15 +16,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from captioning.dataset import IMAGE_ENDINGS
-from captioning.download import download_flickr8k
-from captioning.encoders import ENCODERS, load_encoder
+from captioning.data.download import download_flickr8k
+from captioning.data.photos import IMAGE_ENDINGS
+from captioning.data.prepared import read_prepared, read_tokenizer
 from captioning.errors import CaptioningError
-from captioning.extraction import extract_features
-from captioning.files import locked
-from captioning.images import load_array
-from captioning.prepare import read_prepared, read_tokenizer
-from captioning.store import FeatureWriter, read_features
+from captioning.files.locks import locked
+from captioning.vision.encoders import ENCODERS, load_encoder
+from captioning.vision.extraction import extract_features
+from captioning.vision.feature_writer import FeatureWriter
+from captioning.vision.features import read_features
+from captioning.vision.images import load_array
 from tests.conftest import BLOCK13, script
 from tests.odd_images import OPENS, SAME, WHITE, write_collection
 
@@ -65,9 +66,7 @@ def test_a_batch_gives_what_one_photo_gives(scenes_folder: Path) -> None:
 
 
 @pytest.mark.parametrize("views", [0, 1, 3])
-def test_an_interrupted_extraction_goes_on(
-    scenes_folder: Path, tmp_path: Path, views: int
-) -> None:
+def test_an_interrupted_extraction_goes_on(scenes_folder: Path, tmp_path: Path, views: int) -> None:
     images = scenes_folder / "Flicker8k_Dataset"
     names = sorted(photo.name for photo in images.iterdir())[:40]
     encoder = load_encoder("mini-xception")
@@ -153,8 +152,15 @@ def test_bad_photos_are_named_and_passed_over(scenes_folder: Path, tmp_path: Pat
     bad.write_text("no image")
     empty.write_bytes(b"")
     done = script(
-        "features.py", "--images", images, "--text", folder / "Flickr_8k_text", "--output",
-        tmp_path / "out", "--encoder", "mini-xception",
+        "features.py",
+        "--images",
+        images,
+        "--text",
+        folder / "Flickr_8k_text",
+        "--output",
+        tmp_path / "out",
+        "--encoder",
+        "mini-xception",
     )
     assert done.returncode == 0, done.stderr
     assert f"{bad.name}: not an image" in done.stderr
@@ -180,8 +186,14 @@ def test_wrong_arguments_end_in_a_message(
     scenes_folder: Path, tmp_path: Path, arguments: list[str], message: str
 ) -> None:
     done = script(
-        "features.py", "--images", scenes_folder / "Flicker8k_Dataset", "--text",
-        scenes_folder / "Flickr_8k_text", "--output", tmp_path / "out", *arguments,
+        "features.py",
+        "--images",
+        scenes_folder / "Flicker8k_Dataset",
+        "--text",
+        scenes_folder / "Flickr_8k_text",
+        "--output",
+        tmp_path / "out",
+        *arguments,
     )
     assert done.returncode == 2
     assert message in done.stderr
@@ -220,9 +232,7 @@ def archives(tmp_path: Path) -> str:
         rows = "".join(f"{i}.jpg#0\tA dog .\n" for i in range(3))
         archive.writestr("Flickr8k.token.txt", rows)
         archive.writestr("Flickr_8k.trainImages.txt", "0.jpg\n")
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), partial(_Quiet, directory=str(site))
-    )
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(site)))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}"
     server.shutdown()
@@ -263,9 +273,7 @@ def test_what_a_killed_download_left_goes_and_two_refuse_each_other(
         download_flickr8k(images, text, archives, photos=3, captions=3)
     assert (left / "half.jpg").exists()
     download_flickr8k(images, text, archives, photos=3, captions=3)
-    assert {p.name for p in tmp_path.iterdir()} == {
-        "Flicker8k_Dataset", "Flickr_8k_text", "site"
-    }
+    assert {p.name for p in tmp_path.iterdir()} == {"Flicker8k_Dataset", "Flickr_8k_text", "site"}
     assert sorted(p.name for p in images.iterdir()) == ["0.jpg", "1.jpg", "2.jpg"]
 
 
@@ -284,20 +292,28 @@ def test_a_download_is_not_sent_on_to_an_address_without_https(tmp_path: Path) -
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Elsewhere)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     with pytest.raises(CaptioningError, match="not https"):
-        download_flickr8k(tmp_path / "home" / "images", tmp_path / "home" / "text",
-                          f"http://127.0.0.1:{server.server_port}")
+        download_flickr8k(
+            tmp_path / "home" / "images",
+            tmp_path / "home" / "text",
+            f"http://127.0.0.1:{server.server_port}",
+        )
     server.shutdown()
     server.server_close()
     assert list((tmp_path / "home").iterdir()) == []
 
 
-@pytest.mark.parametrize("answer", [
-    b"no HTTP at all\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ncut off",
-    b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n",
-    b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\nx",
-])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"no HTTP at all\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ncut off",
+        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\nx",
+    ],
+)
 def test_a_server_that_talks_nonsense_ends_in_a_message(tmp_path: Path, answer: bytes) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
+
         def answer_once() -> None:
             connection, _ = server.accept()
             with connection:
@@ -306,15 +322,24 @@ def test_a_server_that_talks_nonsense_ends_in_a_message(tmp_path: Path, answer: 
 
         threading.Thread(target=answer_once, daemon=True).start()
         with pytest.raises(CaptioningError, match="cannot download"):
-            download_flickr8k(tmp_path / "home" / "images", tmp_path / "home" / "text",
-                              f"http://127.0.0.1:{server.getsockname()[1]}")
+            download_flickr8k(
+                tmp_path / "home" / "images",
+                tmp_path / "home" / "text",
+                f"http://127.0.0.1:{server.getsockname()[1]}",
+            )
     assert list((tmp_path / "home").iterdir()) == []
 
 
-@pytest.mark.parametrize("member", [
-    "../../outside.jpg", "/outside.jpg", "a/../../outside.jpg", "..\\outside.jpg",
-    "C:\\outside.jpg",
-])
+@pytest.mark.parametrize(
+    "member",
+    [
+        "../../outside.jpg",
+        "/outside.jpg",
+        "a/../../outside.jpg",
+        "..\\outside.jpg",
+        "C:\\outside.jpg",
+    ],
+)
 def test_an_archive_that_would_leave_the_folder_is_refused(
     tmp_path: Path, archives: str, member: str
 ) -> None:
@@ -338,7 +363,7 @@ def test_damaged_archives_and_bombs_are_refused(
         with pytest.raises(CaptioningError, match="damaged|unpack|not 3"):
             download_flickr8k(home / "images", home / "text", archives, 3, 3)
     zip_file.write_bytes(whole)
-    monkeypatch.setattr("captioning.download.LARGEST", 10_000)
+    monkeypatch.setattr("captioning.data.download.LARGEST", 10_000)
     with pytest.raises(CaptioningError, match="more than 10,000 bytes"):
         download_flickr8k(home / "images", home / "text", archives, 3, 3)
     assert list(home.iterdir()) == []
@@ -376,8 +401,19 @@ def test_names_of_all_kinds_and_the_limit_on_pixels(tmp_path: Path) -> None:
         table.writerow(["image", "caption"])
         table.writerows([name, "A dog runs ."] for name in in_table)
     done = script(
-        "features.py", "--images", images, "--text", text, "--output", tmp_path / "out",
-        "--encoder", "mini-xception", "--min-count", 1, "--max-pixels", 290_000,
+        "features.py",
+        "--images",
+        images,
+        "--text",
+        text,
+        "--output",
+        tmp_path / "out",
+        "--encoder",
+        "mini-xception",
+        "--min-count",
+        1,
+        "--max-pixels",
+        290_000,
     )
     assert done.returncode == 0, done.stderr
     features = read_features(tmp_path / "out")

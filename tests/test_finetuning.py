@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from pycocoevalcap.cider.cider import Cider
 
-from captioning.bundle import load_bundle, read_about
-from captioning.cider import CiderD
-from captioning.decoding import sample
-from captioning.finetuning import Rewards, add_to_mean, advantages, copy_of
-from captioning.prepare import read_prepared
-from captioning.text import END, START
+from captioning.data.prepared import read_prepared
+from captioning.data.text import END, START
+from captioning.inference.description import read_description
+from captioning.inference.search import sample
+from captioning.inference.trained_model import load_trained_model
+from captioning.training.cider import CiderD
+from captioning.training.self_critical import Rewards, add_to_mean, advantages, copy_of
 from tests.conftest import script
 
 
@@ -66,7 +67,7 @@ def test_a_caption_that_stops_in_mid_sentence_is_rewarded_less(data_folder: Path
 
 
 def test_the_mean_of_the_epochs_is_exact(grids_models: dict[str, Path]) -> None:
-    model, mean = (load_bundle(grids_models["merge"]).model for _ in range(2))
+    model, mean = (load_trained_model(grids_models["merge"]).model for _ in range(2))
     every = []
     for count in range(1, 4):
         for weight in model.trainable_weights:
@@ -79,7 +80,7 @@ def test_the_mean_of_the_epochs_is_exact(grids_models: dict[str, Path]) -> None:
 
 @pytest.mark.parametrize("decoder", ["merge", "attention", "transformer"])
 def test_a_copy_says_the_same(decoder: str, grids_models: dict[str, Path]) -> None:
-    model = load_bundle(grids_models[decoder]).model
+    model = load_trained_model(grids_models[decoder]).model
     rows, generator = 3, np.random.default_rng(0)
     photos = generator.random((rows, *model.inputs[0].shape[1:]), np.float32) + 1
     words = generator.integers(4, 9, (rows, *[2] * (model.inputs[1].ndim - 2), 5), np.int32)
@@ -93,9 +94,23 @@ def test_finetuning_raises_the_reward(
 ) -> None:
     output = tmp_path / "finetuned"
     command = [
-        "train.py", "--data", grids_folder, "--initial", grids_models[decoder], "--finetune",
-        "cider", "--output", output, "--epochs", 6, "--patience", 9, "--learning-rate", 5e-3,
-        "--batch-size", 8,
+        "train.py",
+        "--data",
+        grids_folder,
+        "--initial",
+        grids_models[decoder],
+        "--finetune",
+        "cider",
+        "--output",
+        output,
+        "--epochs",
+        6,
+        "--patience",
+        9,
+        "--learning-rate",
+        5e-3,
+        "--batch-size",
+        8,
     ]
     done = script(*command)
     assert done.returncode == 0, done.stderr
@@ -103,7 +118,7 @@ def test_finetuning_raises_the_reward(
     rewards = [float(row.split(",")[1]) for row in rows[1:]]
     assert len(rewards) == 6
     assert rewards[-1] > 1.1 * rewards[0], rewards
-    about = read_about(output)
+    about = read_description(output)
     assert about["training"]["before"]["settings"]["decoder"] == decoder
     other = script(*command[:-2], "--width", 8, "--overwrite")
     assert other.returncode == 2
@@ -119,8 +134,8 @@ def test_finetuning_wants_a_model(data_folder: Path, tmp_path: Path) -> None:
 def test_a_model_goes_on_with_corrections_of_its_captions(
     grids_models: dict[str, Path], scenes_folder: Path, tmp_path: Path
 ) -> None:
-    from captioning.corrections import keep_correction
-    from captioning.dataset import split_by_name
+    from captioning.app.corrections import keep_correction
+    from captioning.data.splits import split_by_name
 
     images, model = scenes_folder / "Flicker8k_Dataset", grids_models["transformer"]
     names = sorted(path.name for path in images.iterdir())[:30]
@@ -133,7 +148,7 @@ def test_a_model_goes_on_with_corrections_of_its_captions(
     go_on = ["train.py", "--initial", model, "--epochs", 1, "--output", tmp_path / "more", "--data"]
     done = script(*go_on, tmp_path / "data")
     assert done.returncode == 0, done.stderr
-    about, before = read_about(tmp_path / "more"), read_about(model)
+    about, before = read_description(tmp_path / "more"), read_description(model)
     assert about["words"] == before["words"] and "zebra" not in about["words"]
     assert about["training"]["before"] == before["training"]
     done = script(*prepare, tmp_path / "other", "--encoder", "mini-xception", "--grids")

@@ -4,17 +4,19 @@ import keras
 import numpy as np
 from keras import layers
 
-from captioning.encoders import load_network
-from captioning.folding import fold_normalisation
+from captioning.vision.encoders import load_network
+from captioning.vision.folding import fold_normalisation
 
 
 def trained(network: keras.Model) -> keras.Model:
     """The network with weights and statistics as of a training."""
     generator = np.random.default_rng(0)
-    network.set_weights([
-        generator.uniform(0.5, 1.5, part.shape) * (1 if part.ndim == 1 else 0.1)
-        for part in network.get_weights()
-    ])
+    network.set_weights(
+        [
+            generator.uniform(0.5, 1.5, part.shape) * (1 if part.ndim == 1 else 0.1)
+            for part in network.get_weights()
+        ]
+    )
     return network
 
 

@@ -17,20 +17,18 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from captioning.bundle import read_about
-from captioning.dataset import (
-    read_captions,
-    read_descriptions,
-    read_splits,
-    write_descriptions,
-)
+from captioning.data.captions import read_captions
+from captioning.data.descriptions import read_descriptions, write_descriptions
+from captioning.data.prepared import read_splits as read_prepared_splits
+from captioning.data.prepared import read_tokenizer
+from captioning.data.splits import read_splits
 from captioning.errors import CaptioningError
-from captioning.files import read_json, write_json
-from captioning.images import UnreadableImageError, open_image
-from captioning.pickles import read_pickle, write_pickle
-from captioning.prepare import read_splits as read_prepared_splits
-from captioning.prepare import read_tokenizer
-from captioning.store import _digest, read_features
+from captioning.files.pickles import read_pickle, write_pickle
+from captioning.files.text import read_json, write_json
+from captioning.inference.description import read_description
+from captioning.vision.features import read_features
+from captioning.vision.images import UnreadableImageError, open_image
+from captioning.vision.stamps import digest_of_file
 from tests.conftest import ROOT
 from tests.odd_images import encoded, picture
 from tests.test_hostile import attacks
@@ -54,18 +52,52 @@ def survives(read: Callable[[], object]) -> None:
         assert str(error)
 
 
-words = st.sampled_from([
-    "a.jpg", "b.png", "#0", "#1", "#", "\t", "\n", "\r\n", "\r", ",", '"', '""', "a dog", ".", " ",
-    "image,caption", "image", "é", "\ufeff", "\0", "\u2028", "٣", "²", "x.jpg.1#0", "\\n", "\ud7ff",
-])
+words = st.sampled_from(
+    [
+        "a.jpg",
+        "b.png",
+        "#0",
+        "#1",
+        "#",
+        "\t",
+        "\n",
+        "\r\n",
+        "\r",
+        ",",
+        '"',
+        '""',
+        "a dog",
+        ".",
+        " ",
+        "image,caption",
+        "image",
+        "é",
+        "\ufeff",
+        "\0",
+        "\u2028",
+        "٣",
+        "²",
+        "x.jpg.1#0",
+        "\\n",
+        "\ud7ff",
+    ]
+)
 texts = st.lists(words | st.text(max_size=5), max_size=20).map("".join).map(str.encode)
 contents = texts | st.binary(max_size=80) | st.tuples(texts, st.binary(max_size=3)).map(b"".join)
 values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6)
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=6)
     | st.sampled_from(["train", "dev", "made_by", "a.jpg", "../x", "\ud800"]),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(
-        st.text(max_size=6) | st.sampled_from(["train", "dev", "vector_size", "beam"]), inner,
-        max_size=4,
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.text(max_size=6) | st.sampled_from(["train", "dev", "vector_size", "beam"]),
+            inner,
+            max_size=4,
+        )
     ),
     max_leaves=12,
 )
@@ -111,8 +143,13 @@ def fuzz_descriptions(content: bytes) -> None:
 letters = st.characters(codec="utf-8", exclude_characters="\ufeff")
 
 
-@given(st.dictionaries(st.text(letters, min_size=1, max_size=9),
-                       st.lists(st.just("a dog"), min_size=1, max_size=2), max_size=3))
+@given(
+    st.dictionaries(
+        st.text(letters, min_size=1, max_size=9),
+        st.lists(st.just("a dog"), min_size=1, max_size=2),
+        max_size=3,
+    )
+)
 @example({"a\tb\nc\r\\n\\.jpg": ["a dog"]})
 @example({" ": ["a dog"]})
 def fuzz_names_in_descriptions(captions: dict[str, list[str]]) -> None:
@@ -141,12 +178,28 @@ def seeds() -> tuple[bytes, ...]:
 
 
 instructions = st.lists(
-    st.sampled_from([bytes([code]) for code in b"().012FNK]}ablostuqhjrpg\x80\x81\x82\x85\x86\x87"
-                     b"\x88\x89\x8a\x8c\x8d\x8f\x90\x91\x93\x94\x95\x96\x97c"])
-    | st.sampled_from([b"cnumpy\nndarray\n", b"cnumpy\ndtype\n", b"\x8c\x02f4", b"C\x04abcd",
-                       b"cnumpy._core.multiarray\n_reconstruct\n", b"K\x01", b"cos\nsystem\n",
-                       b"cnumpy._core.multiarray\nscalar\n", b"c_codecs\nencode\n"])
-    | st.binary(max_size=4), max_size=25,
+    st.sampled_from(
+        [
+            bytes([code])
+            for code in b"().012FNK]}ablostuqhjrpg\x80\x81\x82\x85\x86\x87"
+            b"\x88\x89\x8a\x8c\x8d\x8f\x90\x91\x93\x94\x95\x96\x97c"
+        ]
+    )
+    | st.sampled_from(
+        [
+            b"cnumpy\nndarray\n",
+            b"cnumpy\ndtype\n",
+            b"\x8c\x02f4",
+            b"C\x04abcd",
+            b"cnumpy._core.multiarray\n_reconstruct\n",
+            b"K\x01",
+            b"cos\nsystem\n",
+            b"cnumpy._core.multiarray\nscalar\n",
+            b"c_codecs\nencode\n",
+        ]
+    )
+    | st.binary(max_size=4),
+    max_size=25,
 ).map(b"".join)
 
 
@@ -176,20 +229,25 @@ def about_model() -> dict:
     }
 
 
-@given(st.dictionaries(st.sampled_from(sorted(about_model())), values, max_size=3),
-       st.dictionaries(st.sampled_from(["name", "size", "beam", "length_power"]), values))
+@given(
+    st.dictionaries(st.sampled_from(sorted(about_model())), values, max_size=3),
+    st.dictionaries(st.sampled_from(["name", "size", "beam", "length_power"]), values),
+)
 def fuzz_model_description(changes: dict, inner: dict) -> None:
     about = about_model() | changes
     for part in ("encoder", "decoding"):
         if isinstance(about[part], dict):
             about[part] = about[part] | inner
     (folder() / "model" / "captioner.json").write_text(json.dumps(about))
-    survives(lambda: read_about(folder() / "model"))
+    survives(lambda: read_description(folder() / "model"))
 
 
-@given(st.dictionaries(
-    st.sampled_from(["made_by", "digest", "failed", "stamps", "grids", "rows"]), values
-), st.booleans())
+@given(
+    st.dictionaries(
+        st.sampled_from(["made_by", "digest", "failed", "stamps", "grids", "rows"]), values
+    ),
+    st.booleans(),
+)
 @example({"made_by": {"vector_size": 2, "grid_side": 1 << 39}, "grids": "g"}, True)
 @example({"grids": "\0"}, True)
 @example({"grids": "\ud800"}, True)
@@ -198,9 +256,15 @@ def fuzz_features_description(changes: dict, sized: bool) -> None:
     if not here.exists():
         here.mkdir()
         write_pickle(here / "features.p", {"a.jpg": np.zeros((1, 2), np.float32)})
-    about = {"made_by": {"vector_size": 2, "grid_side": 1}, "photos": 1, "failed": {},
-             "digest": _digest(here / "features.p"), "stamps": {"a.jpg": [1, 2]}, "grids": None,
-             "rows": {}} | changes
+    about = {
+        "made_by": {"vector_size": 2, "grid_side": 1},
+        "photos": 1,
+        "failed": {},
+        "digest": digest_of_file(here / "features.p"),
+        "stamps": {"a.jpg": [1, 2]},
+        "grids": None,
+        "rows": {},
+    } | changes
     if sized and isinstance(about["made_by"], dict):
         about["made_by"] = {"vector_size": 2, "grid_side": 1} | about["made_by"]
     write_json(here / "features.json", about)
@@ -210,8 +274,10 @@ def fuzz_features_description(changes: dict, sized: bool) -> None:
 @cache
 def photos() -> tuple[bytes, ...]:
     """A small photo in each format."""
-    return tuple(encoded(picture(), name) for name in
-                 ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "TGA", "PCX", "QOI"))
+    return tuple(
+        encoded(picture(), name)
+        for name in ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF", "PPM", "TGA", "PCX", "QOI")
+    )
 
 
 @given(st.data())
@@ -228,15 +294,26 @@ def fuzz_images(data: st.DataObject) -> None:
 
 
 READERS = [
-    fuzz_tokens, fuzz_table, fuzz_split_lists, fuzz_descriptions, fuzz_names_in_descriptions,
-    fuzz_json, fuzz_pickles, fuzz_model_description, fuzz_features_description, fuzz_images,
+    fuzz_tokens,
+    fuzz_table,
+    fuzz_split_lists,
+    fuzz_descriptions,
+    fuzz_names_in_descriptions,
+    fuzz_json,
+    fuzz_pickles,
+    fuzz_model_description,
+    fuzz_features_description,
+    fuzz_images,
 ]
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 def try_inputs(reader: Callable, inputs: int) -> None:
     settings(
-        max_examples=inputs, deadline=None, database=None, derandomize=inputs == FEW,
+        max_examples=inputs,
+        deadline=None,
+        database=None,
+        derandomize=inputs == FEW,
         suppress_health_check=list(HealthCheck),
     )(reader)()
 

@@ -18,14 +18,15 @@ import numpy as np
 import pytest
 
 from captioning import load
-from captioning.bundle import load_bundle, read_about
-from captioning.decoders import build_decoder
-from captioning.download import download_flickr8k
+from captioning.data.download import download_flickr8k
+from captioning.decoders.build import build_decoder
 from captioning.errors import CaptioningError
-from captioning.files import read_json
-from captioning.model_file import check_model_file
-from captioning.pickles import read_pickle
-from captioning.store import read_features
+from captioning.files.keras_files import check_keras_file
+from captioning.files.pickles import read_pickle
+from captioning.files.text import read_json
+from captioning.inference.description import read_description
+from captioning.inference.trained_model import load_trained_model
+from captioning.vision.features import read_features
 from tests.conftest import ROOT
 
 TRACE = "it-ran"
@@ -97,7 +98,9 @@ def attacks(trace: Path) -> dict[str, bytes]:
         "obj": b"(" + name("os", "system") + command + b"o.",
         "newobj": name("subprocess", "Popen") + command + b"\x85\x81.",
         "newobj ex": name("subprocess", "Popen") + command + b"\x85}\x92.",
-        "extension": b"\x82\x01.", "persistent": b"Pos.system\n.", "out of band": b"\x80\x05\x97.",
+        "extension": b"\x82\x01.",
+        "persistent": b"Pos.system\n.",
+        "out of band": b"\x80\x05\x97.",
         "dotted name": b"\x80\x04" + text("numpy") + text("ndarray.__reduce__") + b"\x93.",
         "numpy's loader": name("numpy", "load") + command + b"\x85R.",
         "numpy's exec": name("numpy.testing._private.utils", "runstring") + command + b"}\x86R.",
@@ -113,15 +116,25 @@ def attacks(trace: Path) -> dict[str, bytes]:
         "type of fields": DTYPE + b"]" + text("f4") + b"a\x85R.",
         "type of text with commas": DTYPE + text("f4," * 60) + b"\x85R.",
         "type of 9,999,999 bytes": DTYPE + text("S9999999") + b"\x85R.",
-        "type changed by its state": FLOATS + b"(K\x03" + text("x") + b"NNNJ\xff\xff\xff\xffJ" +
-        b"\xff\xff\xff\xffK\0tb.",
-        "array larger than its bytes": EMPTY + b"(K\x01M\xff\xffM\xff\xff\x86" + FLOATS +
-        b"\x89C\x04abcdtb.",
-        "array of a negative side": EMPTY + b"(K\x01J\xff\xff\xff\xff\x85" + FLOATS +
-        b"\x89C\x04abcdtb.",
+        "type changed by its state": FLOATS
+        + b"(K\x03"
+        + text("x")
+        + b"NNNJ\xff\xff\xff\xffJ"
+        + b"\xff\xff\xff\xffK\0tb.",
+        "array larger than its bytes": EMPTY
+        + b"(K\x01M\xff\xffM\xff\xff\x86"
+        + FLOATS
+        + b"\x89C\x04abcdtb.",
+        "array of a negative side": EMPTY
+        + b"(K\x01J\xff\xff\xff\xff\x85"
+        + FLOATS
+        + b"\x89C\x04abcdtb.",
         "array of a list of objects": EMPTY + b"(K\x01K\x01\x85" + FLOATS + b"\x89]K\x01atb.",
-        "array of 10**18 numbers": RECONSTRUCT + NDARRAY + b"\x8a\x08" +
-        struct.pack("<q", 10**18) + b"\x85C\x01b\x87R.",
+        "array of 10**18 numbers": RECONSTRUCT
+        + NDARRAY
+        + b"\x8a\x08"
+        + struct.pack("<q", 10**18)
+        + b"\x85C\x01b\x87R.",
         "scalar of nothing": name("numpy._core.multiarray", "scalar") + FLOATS + b"C\0\x86R.",
         "bytes of a number": name("builtins", "bytes") + b"\x8a\x06\0\0\0\0\0\x10\x85R.",
         "frame of 2**62 bytes": b"\x80\x04\x95" + struct.pack("<Q", 1 << 62) + b"N.",
@@ -135,7 +148,8 @@ def attacks(trace: Path) -> dict[str, bytes]:
         "number of 10,000 digits": b"L" + b"9" * 10_000 + b"L\n.",
         "another encoding": name("_codecs", "encode") + text("x") + text("rot13") + b"\x86R.",
         "doubled 60 times": b"]" + b"".join(b"q\0h\0h\0\x86\x85q\0" for _ in range(60)) + b".",
-        "tuples as a key": TUPLES + b"}h\0Ns.", "tuples as keys": TUPLES + b"}(h\0Nu.",
+        "tuples as a key": TUPLES + b"}h\0Ns.",
+        "tuples as keys": TUPLES + b"}(h\0Nu.",
         "tuples as a key, old": TUPLES + b"(h\0Nd.",
         "tuples as a key, filled with nothing": TUPLES + b"h\0(uq\0}h\0Ns.",
         "tuples as a key, built with nothing": TUPLES + b"h\0}bq\0}h\0Ns.",
@@ -143,13 +157,18 @@ def attacks(trace: Path) -> dict[str, bytes]:
         "tuples in a frozen set": TUPLES + b"(h\0\x91.",
         "tuples in a set, old": TUPLES + name("builtins", "set") + b"]h\0a\x85R.",
         "tuples and what hides them": TUPLES + b"N0h\0}h\0Ns.",
-        "keys that look alike": b"}" + b"".join(
+        "keys that look alike": b"}"
+        + b"".join(
             b"\x8a\x0a" + (number * (2**61 - 1)).to_bytes(10, "little") + b"Ns"
-            for number in range(1, 9_000)) + b".",
+            for number in range(1, 9_000)
+        )
+        + b".",
         "nested 100,000 deep": b"]" * 100_000 + b"a" * 99_999 + b".",
         "zip": zipped({"a": b"\0" * 10_000_000}),
         "gzip": b"\x1f\x8b\x08" + b"\0" * 100,
-        "empty": b"", "no end": b"\x80\x04N", "no beginning": b".",
+        "empty": b"",
+        "no end": b"\x80\x04N",
+        "no beginning": b".",
     }
     for key in ("reduce, nested",):
         for protocol in range(6):
@@ -243,55 +262,153 @@ def hostile_models(folder: Path) -> Iterator[tuple[str, dict[str, object]]]:
     trace = folder / TRACE
     lambda_layer = keras.layers.Lambda(lambda x: x)
     code = keras.saving.serialize_keras_object(lambda_layer)
-    called = {"module": "os", "class_name": "system", "config": f"touch {trace}",
-              "registered_name": None}
+    called = {
+        "module": "os",
+        "class_name": "system",
+        "config": f"touch {trace}",
+        "registered_name": None,
+    }
     yield "Lambda layer", {"config": config_with(code)}
-    yield "Lambda by another name", {"config": config_with({
-        **code, "module": "keras.src.layers.core.lambda_layer"})}
+    yield (
+        "Lambda by another name",
+        {"config": config_with({**code, "module": "keras.src.layers.core.lambda_layer"})},
+    )
     yield "os.system as a layer", {"config": config_with(called)}
-    yield "os.system as an activation", {"config": config_with({"config": {
-        "name": "x", "activation": {**called, "class_name": "function"}}})}
-    yield "get_file as an initializer", {"config": config_with({"config": {
-        "units": 8, "kernel_initializer": {"module": "keras.utils", "class_name": "get_file",
-                                           "config": {"origin": "http://127.0.0.1:9/x"}}}})}
-    yield "unsafe deserialization switched on", {"config": config_with({
-        "module": "keras.config", "class_name": "enable_unsafe_deserialization", "config": {}})}
-    yield "our name on another's function", {"config": config_with({
-        "module": "captioning.files", "class_name": "write_text",
-        "registered_name": "captioning>write_text"})}
-    yield "layer that reads files", {"config": config_with({
-        "module": "keras.layers", "class_name": "StringLookup",
-        "config": {"vocabulary": "/etc/passwd"}})}
-    yield "TensorFlow's saved model", {"config": config_with({
-        "module": "keras.layers", "class_name": "TFSMLayer", "config": {"filepath": "/tmp"}})}
-    yield "layer of 10**12 units", {"config": config_with({
-        "module": "keras.layers", "class_name": "Dense", "config": {"units": 10**12}})}
-    yield "layer of 2,539 x 10**6", {"config": config_with({"config": {
-        "input_dim": 10**6, "output_dim": 2539}})}
+    yield (
+        "os.system as an activation",
+        {
+            "config": config_with(
+                {"config": {"name": "x", "activation": {**called, "class_name": "function"}}}
+            )
+        },
+    )
+    yield (
+        "get_file as an initializer",
+        {
+            "config": config_with(
+                {
+                    "config": {
+                        "units": 8,
+                        "kernel_initializer": {
+                            "module": "keras.utils",
+                            "class_name": "get_file",
+                            "config": {"origin": "http://127.0.0.1:9/x"},
+                        },
+                    }
+                }
+            )
+        },
+    )
+    yield (
+        "unsafe deserialization switched on",
+        {
+            "config": config_with(
+                {
+                    "module": "keras.config",
+                    "class_name": "enable_unsafe_deserialization",
+                    "config": {},
+                }
+            )
+        },
+    )
+    yield (
+        "our name on another's function",
+        {
+            "config": config_with(
+                {
+                    "module": "captioning.files.text",
+                    "class_name": "write_text",
+                    "registered_name": "captioning>write_text",
+                }
+            )
+        },
+    )
+    yield (
+        "layer that reads files",
+        {
+            "config": config_with(
+                {
+                    "module": "keras.layers",
+                    "class_name": "StringLookup",
+                    "config": {"vocabulary": "/etc/passwd"},
+                }
+            )
+        },
+    )
+    yield (
+        "TensorFlow's saved model",
+        {
+            "config": config_with(
+                {
+                    "module": "keras.layers",
+                    "class_name": "TFSMLayer",
+                    "config": {"filepath": "/tmp"},
+                }
+            )
+        },
+    )
+    yield (
+        "layer of 10**12 units",
+        {
+            "config": config_with(
+                {"module": "keras.layers", "class_name": "Dense", "config": {"units": 10**12}}
+            )
+        },
+    )
+    yield (
+        "layer of 2,539 x 10**6",
+        {"config": config_with({"config": {"input_dim": 10**6, "output_dim": 2539}})},
+    )
     yield "99 layers where the weights have one", {"config": chain_of(99, 2048)}
     yield "no description", {"config": None}
     yield "description of nothing", {"config": b"null"}
     yield "description of a list", {"config": b"[]"}
     yield "description that is no JSON", {"config": b"{"}
     yield "description nested deeply", {"config": b"[" * 200_000}
-    yield "description of another model", {
-        "config": b'{"class_name": "Functional", "module": "keras", "config": {}}'}
+    yield (
+        "description of another model",
+        {"config": b'{"class_name": "Functional", "module": "keras", "config": {}}'},
+    )
     yield "member that leaves the folder", {"../../outside.txt": b"x"}
     yield "member of an absolute path", {"/tmp/outside.txt": b"x"}
     yield "zip bomb", {"weights": b"\0" * 300_000_000}
     yield "weights that are none", {"weights": b"x" * 1000}
-    yield "weights with a link to a file", {"weights": weights_with(
-        lambda f: f.__setitem__("link", h5py.ExternalLink("/etc/passwd", "/")))}
-    yield "weights with a soft link", {"weights": weights_with(
-        lambda f: f.__setitem__("link", h5py.SoftLink("/layers")))}
-    yield "weights in another file", {"weights": weights_with(
-        lambda f: f.create_dataset("x", (9,), "u1", external=[("/etc/passwd", 0, 9)]))}
-    yield "weights of 4 TB", {"weights": weights_with(
-        lambda f: f.create_dataset("x", (10**6, 10**6), "f4", chunks=(100, 100)))}
-    yield "weights that are objects", {"weights": weights_with(
-        lambda f: f.create_dataset("x", (9,), h5py.string_dtype()))}
-    yield "weights in a circle", {"weights": weights_with(
-        lambda f: f["layers"].__setitem__("layers", f["layers"]))}
+    yield (
+        "weights with a link to a file",
+        {
+            "weights": weights_with(
+                lambda f: f.__setitem__("link", h5py.ExternalLink("/etc/passwd", "/"))
+            )
+        },
+    )
+    yield (
+        "weights with a soft link",
+        {"weights": weights_with(lambda f: f.__setitem__("link", h5py.SoftLink("/layers")))},
+    )
+    yield (
+        "weights in another file",
+        {
+            "weights": weights_with(
+                lambda f: f.create_dataset("x", (9,), "u1", external=[("/etc/passwd", 0, 9)])
+            )
+        },
+    )
+    yield (
+        "weights of 4 TB",
+        {
+            "weights": weights_with(
+                lambda f: f.create_dataset("x", (10**6, 10**6), "f4", chunks=(100, 100))
+            )
+        },
+    )
+    yield (
+        "weights that are objects",
+        {"weights": weights_with(lambda f: f.create_dataset("x", (9,), h5py.string_dtype()))},
+    )
+    yield (
+        "weights in a circle",
+        {"weights": weights_with(lambda f: f["layers"].__setitem__("layers", f["layers"]))},
+    )
 
 
 def test_no_model_file_runs_anything_or_takes_the_memory(tmp_path: Path) -> None:
@@ -299,13 +416,13 @@ def test_no_model_file_runs_anything_or_takes_the_memory(tmp_path: Path) -> None
     for number, (what, changes) in enumerate(hostile_models(tmp_path)):
         folder = rewritten(tmp_path / f"m{number}", **changes)
         with little_memory(2048), pytest.raises(CaptioningError, match=r"model\.keras"):
-            load_bundle(folder)
+            load_trained_model(folder)
             pytest.fail(f"{what} was read")
         assert not (tmp_path / TRACE).exists(), what
         shutil.rmtree(folder)
         seen += 1
     assert seen >= 25
-    load_bundle(rewritten(tmp_path / "whole"))  # and the model itself, packed anew, is read
+    load_trained_model(rewritten(tmp_path / "whole"))  # and the model itself, packed anew, is read
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 3e38])
@@ -326,7 +443,7 @@ def test_a_model_of_many_words_is_read(tmp_path: Path) -> None:
     """What is refused is what the weights don't hold, not what is large."""
     file = tmp_path / "model.keras"
     build_decoder("merge", (64,), 12_000, 20, 16, 0.5, 1).save(file)
-    check_model_file(file)
+    check_keras_file(file)
 
 
 WRONG = (None, True, -1, 0, 10**30, 0.5, float("nan"), float("inf"), "", "x", [], [1], {}, {"x": 1})
@@ -337,8 +454,18 @@ def test_a_description_of_wrong_kinds_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "model"
     shutil.copytree(MODEL, folder)
     about = json.loads((folder / "captioner.json").read_text())
-    places = [(key,) for key in ("format", "encoder", "max_length", "decoding", "cleaning",
-                                 "words", "trained_at")]
+    places = [
+        (key,)
+        for key in (
+            "format",
+            "encoder",
+            "max_length",
+            "decoding",
+            "cleaning",
+            "words",
+            "trained_at",
+        )
+    ]
     places += [("encoder", key) for key in about["encoder"] if key != "weights"]
     places += [("decoding", key) for key in about["decoding"]]
     about["decoding"]["views"] = 2
@@ -348,22 +475,26 @@ def test_a_description_of_wrong_kinds_is_refused(tmp_path: Path) -> None:
         for wrong in (*WRONG, ["two words"], ["\x1b[31m"], ["\ud800"], ["a", "a"]):
             broken = json.loads(json.dumps(about))
             part = broken if len(place) == 1 else broken[place[0]]
-            fitting = (type(wrong) is type(part[place[-1]]) and wrong not in ([], {}, [1])
-                       or place == ("decoding", "length_power") and type(wrong) in (int, float))
+            fitting = (
+                type(wrong) is type(part[place[-1]])
+                and wrong not in ([], {}, [1])
+                or place == ("decoding", "length_power")
+                and type(wrong) in (int, float)
+            )
             if fitting and place != ("words",) or wrong == part[place[-1]]:
                 continue
             part[place[-1]] = wrong
             (folder / "captioner.json").write_text(json.dumps(broken))
             with pytest.raises(CaptioningError):
-                read_about(folder)
-                load_bundle(folder)
+                read_description(folder)
+                load_trained_model(folder)
                 pytest.fail(f"{place} {wrong!r} was read")
             tried += 1
     assert tried > 200
     for whole in ("null", "[]", "3", "{", '"x"', "[" * 100_000, "9" * 5000, "\xff"):
         (folder / "captioner.json").write_text(whole, encoding="latin-1")
         with pytest.raises(CaptioningError):
-            read_about(folder)
+            read_description(folder)
 
 
 def test_a_description_of_vectors_of_wrong_kinds_is_refused(
@@ -396,10 +527,17 @@ def test_a_file_too_large_is_refused_before_it_is_read(tmp_path: Path) -> None:
         read_json(tmp_path / "x.json", "the description")
 
 
-@pytest.mark.parametrize("source", [
-    "http://example.com/x", "ftp://example.com/x", "file:///etc", "javascript:x", "",
-    "http://127.0.0.1.example.com",
-])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "http://example.com/x",
+        "ftp://example.com/x",
+        "file:///etc",
+        "javascript:x",
+        "",
+        "http://127.0.0.1.example.com",
+    ],
+)
 def test_only_https_is_downloaded_from(tmp_path: Path, source: str) -> None:
     with pytest.raises(CaptioningError, match="https"):
         download_flickr8k(tmp_path / "a" / "images", tmp_path / "a" / "text", source)

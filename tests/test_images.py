@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from captioning.extraction import read_batches
-from captioning.images import UnreadableImageError, load_array, open_image
+from captioning.vision.extraction import read_batches
+from captioning.vision.images import UnreadableImageError, load_array, open_image
 from tests.odd_images import OPENS, SAME, UNDO, WHITE, picture, write_collection
 
 # pytest shows every warning anew, those of Pillow that captioning.images silences as well.
@@ -76,8 +76,11 @@ def test_what_is_no_image_has_a_reason(tmp_path: Path) -> None:
     (tmp_path / "link.jpg").symlink_to(tmp_path / "nowhere")
     picture().save(tmp_path / "large.png")
     for name, reason in {
-        "cut.jpg": "truncated", "empty.jpg": "empty", "text.jpg": "not an image",
-        "folder.jpg": "folder", "link.jpg": "no such file",
+        "cut.jpg": "truncated",
+        "empty.jpg": "empty",
+        "text.jpg": "not an image",
+        "folder.jpg": "folder",
+        "link.jpg": "no such file",
     }.items():
         with pytest.raises(UnreadableImageError, match=reason):
             open_image(tmp_path / name)

@@ -19,12 +19,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from captioning.bundle import load_bundle
-from captioning.encoders import ENCODERS
 from captioning.errors import CaptioningError
-from captioning.extraction import extract_features
-from captioning.files import only_run, write_text
-from captioning.store import FeatureWriter, read_features
+from captioning.files.locks import only_run
+from captioning.files.text import write_text
+from captioning.inference.trained_model import load_trained_model
+from captioning.vision.encoders import ENCODERS
+from captioning.vision.extraction import extract_features
+from captioning.vision.feature_writer import FeatureWriter
+from captioning.vision.features import read_features
 from tests.conftest import ROOT, script
 
 KILLS_A_ROUND = 6
@@ -32,24 +34,69 @@ KILLS_A_ROUND = 6
 
 def features_command(scenes: Path, output: Path) -> list[str]:
     """The features.py run that is killed: small batches, so that there are many of them."""
-    return [sys.executable, str(ROOT / "features.py"), "--images",
-            str(scenes / "Flicker8k_Dataset"), "--text", str(scenes / "Flickr_8k_text"),
-            "--output", str(output), "--encoder", "mini-xception", "--min-count", "2",
-            "--batch-size", "4", "--grids"]
+    return [
+        sys.executable,
+        str(ROOT / "features.py"),
+        "--images",
+        str(scenes / "Flicker8k_Dataset"),
+        "--text",
+        str(scenes / "Flickr_8k_text"),
+        "--output",
+        str(output),
+        "--encoder",
+        "mini-xception",
+        "--min-count",
+        "2",
+        "--batch-size",
+        "4",
+        "--grids",
+    ]
 
 
 def train_command(data: Path, output: Path) -> list[str]:
     """The train.py run that is killed."""
-    return [sys.executable, str(ROOT / "train.py"), "--data", str(data), "--output", str(output),
-            "--epochs", "6", "--width", "16", "--batch-size", "32", "--seed", "5",
-            "--learning-rate", "3e-3"]
+    return [
+        sys.executable,
+        str(ROOT / "train.py"),
+        "--data",
+        str(data),
+        "--output",
+        str(output),
+        "--epochs",
+        "6",
+        "--width",
+        "16",
+        "--batch-size",
+        "32",
+        "--seed",
+        "5",
+        "--learning-rate",
+        "3e-3",
+    ]
 
 
 def finetune_command(data: Path, initial: Path, output: Path) -> list[str]:
     """The fine-tuning that is killed."""
-    return [sys.executable, str(ROOT / "train.py"), "--data", str(data), "--output", str(output),
-            "--initial", str(initial), "--finetune", "cider", "--epochs", "4", "--samples", "3",
-            "--learning-rate", "1e-3", "--seed", "5"]
+    return [
+        sys.executable,
+        str(ROOT / "train.py"),
+        "--data",
+        str(data),
+        "--output",
+        str(output),
+        "--initial",
+        str(initial),
+        "--finetune",
+        "cider",
+        "--epochs",
+        "4",
+        "--samples",
+        "3",
+        "--learning-rate",
+        "1e-3",
+        "--seed",
+        "5",
+    ]
 
 
 def start(command: list[str], **options: object) -> subprocess.Popen:
@@ -144,7 +191,7 @@ def kill_train(undisturbed: list[str], whole: Path, output: Path, seed: int, kil
 
 def weights_of(folder: Path) -> list[np.ndarray]:
     """The weights of a trained model; its file differs by the names that Keras makes up."""
-    return load_bundle(folder).model.get_weights()
+    return load_trained_model(folder).model.get_weights()
 
 
 def history_of(folder: Path) -> list[dict[str, str]]:
@@ -257,9 +304,9 @@ class Counting:
         """A vector that is a function of the photo."""
         self.encoded += len(images)
         seeds = images.reshape(len(images), -1).sum(axis=1)
-        return np.array([
-            np.random.default_rng(int(seed)).random(224, np.float32) for seed in seeds
-        ])
+        return np.array(
+            [np.random.default_rng(int(seed)).random(224, np.float32) for seed in seeds]
+        )
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
@@ -407,9 +454,21 @@ def test_a_disk_that_is_really_full_leaves_the_old_files(
     size = sum(path.stat().st_size for path in whole_features.rglob("*") if path.is_file())
     command = [*features_command(scenes_folder, tmp_path / "out"), "--views", "2"]
     done = subprocess.run(
-        ["unshare", "-rm", "sh", "-c", ON_A_SMALL_DISK, "sh", str(size + 300_000), str(tmp_path),
-         str(whole_features), *command],
-        capture_output=True, text=True, timeout=300,
+        [
+            "unshare",
+            "-rm",
+            "sh",
+            "-c",
+            ON_A_SMALL_DISK,
+            "sh",
+            str(size + 300_000),
+            str(tmp_path),
+            str(whole_features),
+            *command,
+        ],
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
     rows = done.stdout.splitlines()
     assert rows[4] == "code 2", done.stdout + done.stderr
@@ -421,9 +480,7 @@ def test_a_disk_that_is_really_full_leaves_the_old_files(
 
 def test_a_full_disk_in_training_ends_in_a_message(whole_features: Path, tmp_path: Path) -> None:
     output = tmp_path / "out"
-    code, messages = run(
-        train_command(whole_features, output), preexec_fn=smaller_files(0.1)
-    )
+    code, messages = run(train_command(whole_features, output), preexec_fn=smaller_files(0.1))
     assert code == 2, messages
     assert "cannot write" in messages
     assert "Traceback" not in messages
@@ -538,9 +595,9 @@ def test_a_loss_that_breaks_later_keeps_the_best_epoch(
     assert "Traceback" not in messages
     assert json.loads((output / "captioner.json").read_text())["training"]["best_epoch"] == 2
     assert not (output / "checkpoint").exists()
-    from captioning.bundle import load_bundle
+    from captioning.inference.trained_model import load_trained_model
 
-    assert all(np.isfinite(np.asarray(w)).all() for w in load_bundle(output).model.weights)
+    assert all(np.isfinite(np.asarray(w)).all() for w in load_trained_model(output).model.weights)
     refused = script("train.py", *train_command(whole_features, output)[2:], "--resume")
     assert refused.returncode == 2
     assert "nothing to resume" in refused.stderr

@@ -15,8 +15,23 @@ ROOT = Path(__file__).parent.parent
 NOTEBOOK = Path("notebooks") / "training_caption_generator.ipynb"
 YOURS = Path("notebooks") / "caption_your_photos.ipynb"
 PICTURES = (
-    "overview", "look", "clean", "statistics", "numbers", "nearest", "samples", "shift", "model",
-    "untrained", "train", "captions", "step", "walk", "photos", "look-train", "look-maps",
+    "overview",
+    "look",
+    "clean",
+    "statistics",
+    "numbers",
+    "nearest",
+    "samples",
+    "shift",
+    "model",
+    "untrained",
+    "train",
+    "captions",
+    "step",
+    "walk",
+    "photos",
+    "look-train",
+    "look-maps",
 )
 
 
@@ -64,8 +79,11 @@ def test_defines_no_function_and_no_class(notebook: Any) -> None:
 def test_has_the_eight_steps_in_order() -> None:
     notebook = nbformat.read(ROOT / NOTEBOOK, as_version=4)
     titles = [
-        line for cell in notebook.cells if cell.cell_type == "markdown"
-        for line in cell.source.split("\n") if line.startswith("## ")
+        line
+        for cell in notebook.cells
+        if cell.cell_type == "markdown"
+        for line in cell.source.split("\n")
+        if line.startswith("## ")
     ]
     assert [title[3:5] for title in titles][:8] == [f"{step}." for step in range(1, 9)]
 
@@ -90,8 +108,10 @@ def test_runs_from_top_to_bottom_with_pictures(executed: tuple[Path, Any]) -> No
     _, notebook = executed
     cells = code_cells(notebook)
     raised = [
-        name for name, cell in cells.items()
-        for output in cell.outputs if output.output_type == "error"
+        name
+        for name, cell in cells.items()
+        for output in cell.outputs
+        if output.output_type == "error"
     ]
     assert not raised
     printed = [output.get("text", "") for cell in cells.values() for output in cell.outputs]
@@ -121,7 +141,8 @@ def test_captions_a_folder_into_a_table_and_goes_on(
         shutil.copy(scenes_folder / "Flicker8k_Dataset" / name, mine / name)
     (mine / "broken.jpg").write_text("no image")
     settings = {
-        "CAPTIONING_NOTEBOOK_PHOTOS": str(mine), "CAPTIONING_NOTEBOOK_CSV": str(table),
+        "CAPTIONING_NOTEBOOK_PHOTOS": str(mine),
+        "CAPTIONING_NOTEBOOK_CSV": str(table),
         "CAPTIONING_NOTEBOOK_MODEL": str(grids_models[decoder]),
     }
     (mine / names[-1]).rename(tmp_path / names[-1])
@@ -138,6 +159,9 @@ def test_captions_a_folder_into_a_table_and_goes_on(
     cells = code_cells(notebook)
     told = "".join(output.get("text", "") for output in cells["caption"].outputs)
     assert f"passed over {mine / 'broken.jpg'}" in told
-    pictures = {name for name, cell in cells.items()
-                if any("image/png" in output.get("data", {}) for output in cell.outputs)}
+    pictures = {
+        name
+        for name, cell in cells.items()
+        if any("image/png" in output.get("data", {}) for output in cell.outputs)
+    }
     assert pictures == ({"sheet"} if decoder == "merge" else {"sheet", "maps"})

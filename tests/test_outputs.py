@@ -9,26 +9,25 @@ import pyexiv2
 import pytest
 from PIL import Image
 
-from captioning.captioner import Caption
 from captioning.errors import CaptioningError
-from captioning.outputs import (
-    Copies,
+from captioning.inference.captioner import Caption
+from captioning.output.embedding import Copies, describe_image
+from captioning.output.formats import JsonLines, Page, Rows, Table, Text
+from captioning.output.rows_file import RowsFile
+from captioning.output.sidecars import Sidecars
+from captioning.output.targets import (
     NoCopyError,
-    RowsFile,
-    Sidecars,
-    describe_image,
     only_writer,
     refuse_existing,
     refuse_inside,
     targets_of,
 )
-from captioning.rows import JsonLines, Page, Rows, Table, Text
 from tests.conftest import ROOT
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from captioning.outputs import only_writer
+from captioning.output.targets import only_writer
 with only_writer(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
@@ -118,7 +117,8 @@ def test_targets_keep_the_folders_of_photos_and_never_photos_themselves(tmp_path
     out = tmp_path / "out"
     photos = [a / "x.jpg", a / "sub" / "x.jpg"]
     assert targets_of(photos, [a], out, ".txt") == {
-        photos[0]: out / "x.jpg.txt", photos[1]: out / "sub" / "x.jpg.txt"
+        photos[0]: out / "x.jpg.txt",
+        photos[1]: out / "sub" / "x.jpg.txt",
     }
     assert targets_of(photos[:1], photos[:1], None, ".txt")[photos[0]] == a / "x.jpg.txt"
     with pytest.raises(CaptioningError, match="would both become"):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from captioning.errors import CaptioningError
-from captioning.pickles import read_pickle, write_pickle
+from captioning.files.pickles import read_pickle, write_pickle
 
 
 class Attack:

@@ -5,8 +5,8 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from captioning.attention_pictures import draw_words
-from captioning.pictures import contact_sheet, draw_model
+from captioning.pictures.attention_figure import draw_words
+from captioning.pictures.figures import contact_sheet, draw_model
 
 PHONE = 328
 """Pixels of a README's picture on a phone that is 360 wide."""
@@ -51,8 +51,11 @@ def test_boxes_of_layers_leave_room_for_each_other(name: str) -> None:
     model = keras.Model([one, two], keras.layers.Add()([left, right]))
     figure = draw_model(model)
     figure.draw_without_rendering()
-    boxes = [text.get_bbox_patch().get_window_extent() for text in figure.axes[0].texts
-             if text.get_text()]
+    boxes = [
+        text.get_bbox_patch().get_window_extent()
+        for text in figure.axes[0].texts
+        if text.get_text()
+    ]
     assert len(boxes) == len(model.layers)
     for box in boxes:
         assert sum(box.overlaps(other) for other in boxes) == 1, "on another"

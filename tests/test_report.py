@@ -9,14 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from captioning.attention import DARKEST, light_up, place_of
-from captioning.calibration import bin_by_confidence, rank_correlation
-from captioning.captioner import load
+from captioning.data.prepared import read_prepared
 from captioning.errors import CaptioningError
-from captioning.evaluation import read_inputs
-from captioning.objects import find_object_errors, object_words
-from captioning.prepare import read_prepared
-from captioning.report import people_scores, read_history
+from captioning.evaluation.calibration import bin_by_confidence, rank_correlation
+from captioning.evaluation.objects import find_object_errors, object_words
+from captioning.evaluation.predictions import read_inputs
+from captioning.evaluation.report import people_scores
+from captioning.inference.captioner import load
+from captioning.pictures.attention_maps import DARKEST, overlay_attention, region_name
+from captioning.training.history import read_history
 from tests.conftest import script
 from tests.test_app import ARGUMENTS, CHROMIUM, in_browser
 
@@ -42,15 +43,26 @@ class Page(HTMLParser):
 
 @pytest.fixture(scope="module", params=["transformer", "merge"])
 def report(
-    request: pytest.FixtureRequest, grids_folder: Path, grids_models: dict[str, Path],
-    scenes_folder: Path, tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+    grids_folder: Path,
+    grids_models: dict[str, Path],
+    scenes_folder: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> tuple[str, Path, Path]:
     """Decoder, its folder, and the report of it, by evaluate.py itself."""
     path = tmp_path_factory.mktemp("report") / "report.html"
     model = grids_models[request.param]
     done = script(
-        "evaluate.py", "--model", model, "--data", grids_folder, "--no-meteor",
-        "--report", path, "--photos", scenes_folder / "Flicker8k_Dataset",
+        "evaluate.py",
+        "--model",
+        model,
+        "--data",
+        grids_folder,
+        "--no-meteor",
+        "--report",
+        path,
+        "--photos",
+        scenes_folder / "Flicker8k_Dataset",
     )
     assert done.returncode == 0, done.stderr
     return request.param, model, path
@@ -95,8 +107,12 @@ def test_a_report_fits_a_phone_and_is_legible_in_the_dark(report: tuple) -> None
             page.get_by_text("Every epoch as a table").click()
             assert page.evaluate("document.documentElement.scrollWidth") == 360
             ink, paper = (
-                [int(v) for v in re.findall(r"\d+", page.evaluate(
-                    f"getComputedStyle(document.body).{what}"))][:3]
+                [
+                    int(v)
+                    for v in re.findall(
+                        r"\d+", page.evaluate(f"getComputedStyle(document.body).{what}")
+                    )
+                ][:3]
                 for what in ("color", "backgroundColor")
             )
             assert abs(np.mean(ink) - np.mean(paper)) > 180
@@ -125,8 +141,16 @@ def test_a_report_without_photos_or_history_says_so(
     for name in ("model.keras", "captioner.json"):
         (model / name).write_bytes((grids_models["attention"] / name).read_bytes())
     done = script(
-        "evaluate.py", "--model", model, "--data", grids_folder, "--no-meteor",
-        "--report", tmp_path / "r.html", "--photos", tmp_path / "nowhere",
+        "evaluate.py",
+        "--model",
+        model,
+        "--data",
+        grids_folder,
+        "--no-meteor",
+        "--report",
+        tmp_path / "r.html",
+        "--photos",
+        tmp_path / "nowhere",
     )
     assert done.returncode == 0, done.stderr
     page = Page(tmp_path / "r.html")
@@ -155,9 +179,7 @@ def test_the_captioner_looks_as_it_looked_when_it_spoke(
     np.testing.assert_allclose(alone, looks[2], atol=1e-4)
 
 
-def test_a_merge_model_does_not_look(
-    grids_folder: Path, grids_models: dict[str, Path]
-) -> None:
+def test_a_merge_model_does_not_look(grids_folder: Path, grids_models: dict[str, Path]) -> None:
     captioner, prepared = load(grids_models["merge"]), read_prepared(grids_folder)
     inputs = read_inputs(captioner, prepared, prepared.splits["dev"][:1])
     assert captioner.look(*inputs, ["a red circle"]) is None
@@ -166,23 +188,30 @@ def test_a_merge_model_does_not_look(
 def test_light_falls_where_the_decoder_looks() -> None:
     shares = np.zeros((10, 10))
     shares[1:3, 7:9] = 0.25
-    lit = np.asarray(light_up(Image.new("RGB", (200, 100), (200, 200, 200)), shares))
+    lit = np.asarray(overlay_attention(Image.new("RGB", (200, 100), (200, 200, 200)), shares))
     assert lit.shape == (100, 200, 3)
     assert lit[20, 160].min() > 195
     assert lit[80, 30].max() == int(200 * DARKEST)
-    assert place_of(shares) == "upper right"
-    assert place_of(shares.T) == "lower left"
+    assert region_name(shares) == "upper right"
+    assert region_name(shares.T) == "lower left"
     middle = np.zeros((6, 6))
     middle[2, 3] = 1.0
-    assert place_of(middle) == "centre"
+    assert region_name(middle) == "centre"
 
 
 def test_objects_are_known_by_their_use() -> None:
     captions = 5 * [
-        "a black dog runs through the snow", "two dogs play with a red ball",
-        "a dog is in the snow", "a man in a red shirt throws a ball", "the man stands in snow",
-        "a red ball in the grass", "a black shirt on the grass", "a red car", "the black car",
-        "two dogs", "the dogs are in snow",
+        "a black dog runs through the snow",
+        "two dogs play with a red ball",
+        "a dog is in the snow",
+        "a man in a red shirt throws a ball",
+        "the man stands in snow",
+        "a red ball in the grass",
+        "a black shirt on the grass",
+        "a red car",
+        "the black car",
+        "two dogs",
+        "the dogs are in snow",
     ]
     found = object_words(captions)
     assert {"dog", "snow", "ball", "man", "shirt", "grass", "car"} <= found
@@ -228,10 +257,18 @@ def test_people_are_scored_against_the_others() -> None:
     assert people_scores({"1": ["a dog"], "2": ["a man", "men"]}) is None
 
 
-@pytest.mark.parametrize("rows", [
-    "epoch,loss,dev_loss\n1,x,2\n", "epoch,loss,dev_loss\n1,2\n", "epoch,loss,dev_loss\n1,2,3,4\n",
-    "epoch,loss,dev_loss\n1.5,2,3\n", "epoch,loss\n1,2\n", 'epoch\n"1', "x\n" + "9" * 200_000,
-])
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "epoch,loss,dev_loss\n1,x,2\n",
+        "epoch,loss,dev_loss\n1,2\n",
+        "epoch,loss,dev_loss\n1,2,3,4\n",
+        "epoch,loss,dev_loss\n1.5,2,3\n",
+        "epoch,loss\n1,2\n",
+        'epoch\n"1',
+        "x\n" + "9" * 200_000,
+    ],
+)
 def test_a_history_that_is_none_is_named(tmp_path: Path, rows: str) -> None:
     (tmp_path / "history.csv").write_text(rows)
     with pytest.raises(CaptioningError, match="is no table of epochs"):

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from captioning.captioner import Caption
-from captioning.rows import (
+from captioning.inference.captioner import Caption
+from captioning.output.formats import (
     FORMULA_STARTS,
     JsonLines,
     Page,
@@ -22,10 +22,27 @@ from captioning.rows import (
 )
 
 NAMES = [
-    "plain.jpg", "with space.jpg", "comma, and \"quotes\".jpg", "two\nlines.jpg", "tab\there.jpg",
-    "return\rhere.jpg", "next\x85line.jpg", "línea\u2028ünï 猫.jpg", "-dash.jpg", "=1+1.jpg",
-    "@home.jpg", "back\\slash.jpg", "'quote'.jpg", "<b>&amp;.jpg", "per%cent#hash?.jpg",
-    "bad\udcff.jpg", "\"starts\".jpg", "\x1b[31mred.jpg", "a:b.jpg", "\ttab.jpg", "\rreturn.jpg",
+    "plain.jpg",
+    "with space.jpg",
+    'comma, and "quotes".jpg',
+    "two\nlines.jpg",
+    "tab\there.jpg",
+    "return\rhere.jpg",
+    "next\x85line.jpg",
+    "línea\u2028ünï 猫.jpg",
+    "-dash.jpg",
+    "=1+1.jpg",
+    "@home.jpg",
+    "back\\slash.jpg",
+    "'quote'.jpg",
+    "<b>&amp;.jpg",
+    "per%cent#hash?.jpg",
+    "bad\udcff.jpg",
+    '"starts".jpg',
+    "\x1b[31mred.jpg",
+    "a:b.jpg",
+    "\ttab.jpg",
+    "\rreturn.jpg",
     "\uff1d1+1.jpg",
 ]
 
@@ -91,7 +108,11 @@ def test_no_cell_of_a_table_is_a_formula() -> None:
         assert not row["caption"].startswith(FORMULA_STARTS)
         assert float(row["score"]) == -1.25
     assert {row["image"] for row in rows} >= {
-        "'-dash.jpg", "'=1+1.jpg", "'\uff1d1+1.jpg", "'@home.jpg", "two\nlines.jpg"
+        "'-dash.jpg",
+        "'=1+1.jpg",
+        "'\uff1d1+1.jpg",
+        "'@home.jpg",
+        "two\nlines.jpg",
     }
 
 
@@ -100,7 +121,8 @@ def test_json_lines_hold_names_that_are_no_utf8() -> None:
     assert json.loads(line)["image"] == "bad\udcff.jpg"
     assert "captions" not in json.loads(line)
     assert [c["score"] for c in json.loads(JsonLines(2).row(caption_of("a")))["captions"]] == [
-        -1.25, -2.0
+        -1.25,
+        -2.0,
     ]
 
 

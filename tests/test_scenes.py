@@ -7,27 +7,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from captioning.mini_xception import (
+from captioning.scenes.captions import names_all, scene_captions
+from captioning.scenes.dataset import write_scenes
+from captioning.scenes.drawing import draw_scene
+from captioning.scenes.mini_xception import SIZE, WEIGHTS_FILE, build_mini_xception
+from captioning.scenes.mini_xception_training import (
     PAIRS,
-    SIZE,
-    WEIGHTS_FILE,
-    build_mini_xception,
     render_scenes,
     scaled,
     train_mini_xception,
 )
-from captioning.scenes import (
-    COLOURS,
-    GROUNDS,
-    KINDS,
-    Scene,
-    Thing,
-    draw_scene,
-    names_all,
-    random_scene,
-    scene_captions,
-    write_scenes,
-)
+from captioning.scenes.world import COLOURS, GROUNDS, KINDS, Scene, Thing, random_scene
 
 TWO_THINGS = Scene(
     "grass", (Thing("ball", "red", 0.3, 0.5, 0.3), Thing("box", "orange", 0.7, 0.6, 0.3))

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from pycocoevalcap.bleu.bleu import Bleu
 
-from captioning.cider import CiderD
 from captioning.errors import CaptioningError
-from captioning.scoring import has_java, score_captions
+from captioning.evaluation.scores import has_java, score_captions
+from captioning.training.cider import CiderD
 
 REFERENCES = {
     "a.jpg": ["a dog runs on the grass", "the brown dog is running fast"],
@@ -69,9 +69,9 @@ def test_references_without_a_word_are_none() -> None:
         score_captions({"a.jpg": "a dog"}, {"a.jpg": ["", " . "]})
     captions = {"a.jpg": "a dog runs on grass", "b.jpg": "two kids"}
     with_empty = {name: [*rows, "..."] for name, rows in REFERENCES.items()}
-    assert score_captions(captions, with_empty).corpus == score_captions(
-        captions, REFERENCES
-    ).corpus
+    assert (
+        score_captions(captions, with_empty).corpus == score_captions(captions, REFERENCES).corpus
+    )
 
 
 KNOWN = {
@@ -89,8 +89,12 @@ SAID = {
 def test_scores_of_known_captions_to_four_digits() -> None:
     scores = score_captions(SAID, KNOWN)
     wanted = {
-        "BLEU-1": 92.5926, "BLEU-2": 80.9854, "BLEU-3": 65.5057, "BLEU-4": 52.8608,
-        "ROUGE-L": 83.9667, "CIDEr": 376.4688,
+        "BLEU-1": 92.5926,
+        "BLEU-2": 80.9854,
+        "BLEU-3": 65.5057,
+        "BLEU-4": 52.8608,
+        "ROUGE-L": 83.9667,
+        "CIDEr": 376.4688,
     }
     assert {name: round(scores.corpus[name], 4) for name in wanted} == wanted
     # By hand: 8 + 7 + 12 words said, 8 + 7 + 10 of them in a reference; the closest references
@@ -108,11 +112,13 @@ def test_photos_drawn_again_score_as_if_they_were_there_so_often() -> None:
     drawn = np.array([[2, 0, 1], [0, 3, 0], [1, 1, 1]])
     found = scores._resampled(drawn)
     for row, counts in enumerate(drawn):
-        copies = {f"{name} {i}": name for name, n in zip(SAID, counts, strict=True)
-                  for i in range(n)}
+        copies = {
+            f"{name} {i}": name for name, n in zip(SAID, counts, strict=True) for i in range(n)
+        }
         bleu, _ = Bleu(4).compute_score(
             {copy: KNOWN[name] for copy, name in copies.items()},
-            {copy: [SAID[name]] for copy, name in copies.items()}, verbose=0,
+            {copy: [SAID[name]] for copy, name in copies.items()},
+            verbose=0,
         )
         assert [found[f"BLEU-{n}"][row] for n in range(1, 5)] == pytest.approx(
             [100 * value for value in bleu], abs=1e-4

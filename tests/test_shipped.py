@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from captioning.bundle import read_about
-from captioning.captioner import SHIPPED, load
+from captioning.inference.captioner import load
+from captioning.inference.description import read_description
+from captioning.inference.models import SHIPPED
 from tests.conftest import BLOCK13, ROOT, script
 
 FOLDERS = [ROOT / "models" / name for name in SHIPPED if (ROOT / "models" / name).is_dir()]
@@ -16,13 +17,13 @@ FOLDERS = [ROOT / "models" / name for name in SHIPPED if (ROOT / "models" / name
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_a_shipped_model_is_whole_small_and_says_sentences(folder: Path) -> None:
     assert sum(file.stat().st_size for file in folder.iterdir()) < 20 << 20
-    about = read_about(folder)
+    about = read_description(folder)
     assert about["encoder"]["name"] == "xception-block13"
     captioner = load(folder)
     grids = np.random.default_rng(0).random((3, 2, 100, 1024), dtype=np.float32)
     vectors = grids.mean(axis=(1, 2))  # (3, 1024)
     for beam in (1, 3):
-        for (best, *_) in captioner.describe(vectors, grids, beam=beam):
+        for best, *_ in captioner.describe(vectors, grids, beam=beam):
             words = captioner.text(best).split()
             assert 3 <= len(words) <= about["max_length"]
             assert set(words) <= set(about["words"])
@@ -40,8 +41,15 @@ def test_it_captions_real_photos_as_its_card_says(shared: Path, folder: Path) ->
     names = (shared / "flickr8k/Flickr_8k_text/Flickr_8k.devImages.txt").read_text().split()[:4]
     photos = [shared / "flickr8k" / "Flicker8k_Dataset" / name for name in names]
     done = script(
-        "caption_generator.py", "--model", folder, "--weights", BLOCK13, "--format", "jsonl",
-        "-i", *photos,
+        "caption_generator.py",
+        "--model",
+        folder,
+        "--weights",
+        BLOCK13,
+        "--format",
+        "jsonl",
+        "-i",
+        *photos,
     )
     assert done.returncode == 0, done.stderr
     card = (folder / "README.md").read_text(encoding="utf-8")

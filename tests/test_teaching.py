@@ -7,26 +7,36 @@ import keras
 import numpy as np
 import pytest
 
-from captioning.batches import CaptionBatches, PhotoBatches
-from captioning.bundle import load_bundle, read_about, trained_on, write_trained_on
+from captioning.data.prepared import Prepared, read_prepared
+from captioning.data.text import END, START
 from captioning.errors import CaptioningError
-from captioning.prepare import Prepared, read_prepared
-from captioning.settings import TrainingSettings
-from captioning.teaching import KEPT, SHARE, Lessons, TaughtBatches, ask_teachers
-from captioning.text import END, START
-from captioning.training import Progress, WordLoss, train
+from captioning.inference.description import read_description
+from captioning.inference.trained_model import load_trained_model
+from captioning.inference.trained_on import trained_on, write_trained_on
+from captioning.training.batches import CaptionBatches, PhotoBatches
+from captioning.training.checkpoint import Progress
+from captioning.training.distillation import (
+    KEPT,
+    SHARE,
+    DistillationBatches,
+    SoftTargets,
+    soft_targets_of,
+)
+from captioning.training.loop import train
+from captioning.training.losses import WordLoss
+from captioning.training.settings import TrainingSettings
 from tests.conftest import ROOT, script
 
 CAPTIONS = [[[4, 5], [6]], [[5, 4, 6]], [[6, 6], [4], [5, 5]]]
 """Of three photos."""
 
 
-def toy_lessons() -> Lessons:
+def toy_lessons() -> SoftTargets:
     """The teachers are sure: after the caption number n comes the word 4 + n % 3, or rarely 3."""
     flat = [tokens for own in CAPTIONS for tokens in own]
     words = [np.array([[4 + n % 3, 3]] * (len(tokens) + 1)) for n, tokens in enumerate(flat)]
     likely = [np.tile(np.float16([0.75, 0.25]), (len(tokens) + 1, 1)) for tokens in flat]
-    return Lessons(words, likely, 7)
+    return SoftTargets(words, likely, 7)
 
 
 def test_targets_mix_what_teachers_say_with_what_was_written() -> None:
@@ -50,7 +60,7 @@ def test_each_caption_of_a_batch_gets_its_own_lesson(kind: type) -> None:
         flat = [tokens for own in CAPTIONS for tokens in own]
         batches = CaptionBatches(photos[:, 0], np.array([0, 0, 1, 2, 2, 2]), flat, 2)
     every = [tokens for own in CAPTIONS for tokens in own]
-    taught = TaughtBatches(batches, toy_lessons())
+    taught = DistillationBatches(batches, toy_lessons())
     taught.start_epoch(1)
     assert batches.epoch == 1
     seen = []
@@ -59,8 +69,11 @@ def test_each_caption_of_a_batch_gets_its_own_lesson(kind: type) -> None:
         length = words.shape[-1]
         places = batches.captions_at(index).reshape(-1)
         for place, row, said, weight in zip(
-            places, words.reshape(-1, length), soft.reshape(-1, length, 7),
-            weights.reshape(-1, length), strict=True,
+            places,
+            words.reshape(-1, length),
+            soft.reshape(-1, length, 7),
+            weights.reshape(-1, length),
+            strict=True,
         ):
             if place < 0:
                 assert not weight.any()
@@ -91,12 +104,14 @@ def test_teachers_say_the_mean_of_their_probabilities_over_views(
     grids_folder: Path, grids_models: dict[str, Path]
 ) -> None:
     prepared = read_prepared(grids_folder)
-    models = [load_bundle(grids_models[name]).model for name in ("merge", "transformer")]
+    models = [load_trained_model(grids_models[name]).model for name in ("merge", "transformer")]
     some = Prepared(
-        prepared.captions, prepared.splits | {"train": prepared.splits["train"][:3]},
-        prepared.tokenizer, prepared.features,
+        prepared.captions,
+        prepared.splits | {"train": prepared.splits["train"][:3]},
+        prepared.tokenizer,
+        prepared.features,
     )
-    lessons = ask_teachers(models, some)
+    lessons = soft_targets_of(models, some)
     place = 0
     for name in some.splits["train"]:
         views = prepared.features.grids[prepared.features.rows[name]]  # (views, regions, D)
@@ -112,9 +127,7 @@ def test_teachers_say_the_mean_of_their_probabilities_over_views(
                 rest = np.sort(wanted)[:-KEPT]
                 np.testing.assert_allclose(row.sum(), SHARE, atol=2e-3)
                 best = wanted.argmax()
-                assert row[best] == pytest.approx(
-                    SHARE * wanted[best] / (1 - rest.sum()), abs=2e-3
-                )
+                assert row[best] == pytest.approx(SHARE * wanted[best] / (1 - rest.sum()), abs=2e-3)
             place += 1
 
 
@@ -124,17 +137,35 @@ def test_a_training_with_teachers(
 ) -> None:
     output = tmp_path / "taught"
     command = [
-        "train.py", "--data", grids_folder, "--decoder", decoder, "--output", output, "--epochs",
-        4, "--width", 24, "--batch-size", 8, "--learning-rate", 3e-3, "--seed", 5,
-        "--teacher", grids_models["transformer"], "--teacher", grids_models["attention"],
+        "train.py",
+        "--data",
+        grids_folder,
+        "--decoder",
+        decoder,
+        "--output",
+        output,
+        "--epochs",
+        4,
+        "--width",
+        24,
+        "--batch-size",
+        8,
+        "--learning-rate",
+        3e-3,
+        "--seed",
+        5,
+        "--teacher",
+        grids_models["transformer"],
+        "--teacher",
+        grids_models["attention"],
     ]
     done = script(*command)
     assert done.returncode == 0, done.stderr
     assert "asking 2 teachers" in done.stderr
-    training = read_about(output)["training"]
+    training = read_description(output)["training"]
     assert training["data"]["teachers"] == ["transformer", "attention"]
     assert training["settings"]["smoothing"] == 0
-    alone = read_about(grids_models[decoder])["training"]
+    alone = read_description(grids_models[decoder])["training"]
     assert training["best_of_dev"]["dev_loss"] != alone["best_of_dev"]["dev_loss"]
     assert training["best_of_dev"]["dev_loss"] < np.log(read_prepared(grids_folder).tokenizer.size)
 
@@ -144,11 +175,16 @@ def test_a_stopped_training_with_teachers_ends_with_the_same_weights(
 ) -> None:
     prepared = read_prepared(grids_folder)
     settings = TrainingSettings(
-        "transformer", width=12, dropout=0.2, batch_size=16, epochs=2, schedule="cosine",
+        "transformer",
+        width=12,
+        dropout=0.2,
+        batch_size=16,
+        epochs=2,
+        schedule="cosine",
     )
 
     def run(folder: str, **options: Any) -> list[np.ndarray]:
-        teachers = {"teacher": load_bundle(grids_models["merge"]).model}
+        teachers = {"teacher": load_trained_model(grids_models["merge"]).model}
         model, _ = train(prepared, settings, tmp_path / folder, teachers=teachers, **options)
         return [np.asarray(weight) for weight in model.trainable_weights]
 
@@ -177,8 +213,17 @@ def test_photos_of_the_teachers_count_as_trained_on(
     (teacher / "trained_on.txt").write_text((tmp_path / "trained_on.txt").read_text())
     output = tmp_path / "taught"
     done = script(
-        "train.py", "--data", grids_folder, "--output", output, "--epochs", 1, "--width", 8,
-        "--teacher", teacher,
+        "train.py",
+        "--data",
+        grids_folder,
+        "--output",
+        output,
+        "--epochs",
+        1,
+        "--width",
+        8,
+        "--teacher",
+        teacher,
     )
     assert done.returncode == 0, done.stderr
     assert trained_on(output, dev) == set(dev[:1])
@@ -189,8 +234,13 @@ def test_teachers_that_can_not_teach_are_refused(
 ) -> None:
     command = ["train.py", "--data", grids_folder, "--output", tmp_path / "m"]
     finetuned = script(
-        *command, "--initial", grids_models["merge"], "--finetune", "cider",
-        "--teacher", grids_models["merge"],
+        *command,
+        "--initial",
+        grids_models["merge"],
+        "--finetune",
+        "cider",
+        "--teacher",
+        grids_models["merge"],
     )
     assert finetuned.returncode == 2
     assert "--teacher has no meaning for --finetune" in finetuned.stderr

@@ -2,8 +2,8 @@
 
 import pytest
 
+from captioning.data.text import END, MARKERS, UNKNOWN, Tokenizer, clean_caption
 from captioning.errors import CaptioningError
-from captioning.text import END, MARKERS, UNKNOWN, Tokenizer, clean_caption
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,12 @@ import keras
 import numpy as np
 import pytest
 
-from captioning.batches import CaptionBatches, shift
+from captioning.data.text import END, START
 from captioning.decoders.merge import MergeSteps, build_merge
-from captioning.settings import TrainingSettings
-from captioning.text import END, START
-from captioning.training import WordLoss, compile_for_training, loss_per_word
+from captioning.training.batches import CaptionBatches, shift
+from captioning.training.loop import compile_for_training
+from captioning.training.losses import WordLoss, loss_per_word
+from captioning.training.settings import TrainingSettings
 from tests.conftest import ROOT, script
 
 CAPTIONS = [[4, 5], [6], [4, 6, 5, 4], [5, 5, 5, 5], [6, 4], [4, 4, 6]] * 4
@@ -100,8 +101,8 @@ def test_padding_moves_neither_loss_nor_gradient() -> None:
     inputs, targets, weights = shift([[4, 5], [6]])
     wider = [np.pad(part, ((0, 0), (0, 5))) for part in (inputs, targets, weights)]
     losses = [
-        float(WordLoss()(t, model([vectors, i]), w)) for i, t, w in ((inputs, targets, weights),
-                                                                     wider)
+        float(WordLoss()(t, model([vectors, i]), w))
+        for i, t, w in ((inputs, targets, weights), wider)
     ]
     assert losses[0] == pytest.approx(losses[1], abs=1e-6)
     assert losses[0] == pytest.approx(np.log(7), abs=0.5)
@@ -131,7 +132,11 @@ def test_training_lowers_the_loss(model_folder: Path) -> None:
     # evaluate.py's tests may have added their scores; a checkpoint must not be left.
     names = {path.name for path in model_folder.iterdir()}
     assert names - {"scores.json", "predictions.jsonl"} == {
-        "model.keras", "captioner.json", "trained_on.txt", "history.csv", "curves.png",
+        "model.keras",
+        "captioner.json",
+        "trained_on.txt",
+        "history.csv",
+        "curves.png",
         "model.png",
     }
 
@@ -147,8 +152,20 @@ def test_a_killed_training_ends_with_the_same_weights(
     """The fixture's training again, killed after its first epoch, resumed: equal to the bit."""
     output = tmp_path / "killed"
     command = [
-        sys.executable, ROOT / "train.py", "--data", data_folder, "--output", output,
-        "--epochs", 3, "--width", 16, "--batch-size", 32, "--seed", 5,
+        sys.executable,
+        ROOT / "train.py",
+        "--data",
+        data_folder,
+        "--output",
+        output,
+        "--epochs",
+        3,
+        "--width",
+        16,
+        "--batch-size",
+        32,
+        "--seed",
+        5,
     ]
     process = subprocess.Popen(
         list(map(str, command)), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -176,17 +193,30 @@ def test_a_killed_training_ends_with_the_same_weights(
 
 def test_a_loss_that_is_no_number_stops_the_run(data_folder: Path, tmp_path: Path) -> None:
     done = script(
-        "train.py", "--data", data_folder, "--output", tmp_path / "m", "--width", 8,
-        "--learning-rate", 1e30, "--epochs", 3,
+        "train.py",
+        "--data",
+        data_folder,
+        "--output",
+        tmp_path / "m",
+        "--width",
+        8,
+        "--learning-rate",
+        1e30,
+        "--epochs",
+        3,
     )
     assert done.returncode == 2
     assert "not a number" in done.stderr
     assert not (tmp_path / "m" / "captioner.json").exists()
 
 
-@pytest.mark.parametrize(("decoder", "width", "heads"), [
-    ("transformer", 16, 6), ("attention", 6, 4),
-])
+@pytest.mark.parametrize(
+    ("decoder", "width", "heads"),
+    [
+        ("transformer", 16, 6),
+        ("attention", 6, 4),
+    ],
+)
 def test_a_width_that_the_heads_can_not_divide_is_refused(
     tmp_path: Path, decoder: str, width: int, heads: int
 ) -> None:

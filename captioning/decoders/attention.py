@@ -7,8 +7,8 @@ import numpy as np
 from keras import layers, ops
 
 from captioning.backend import for_prediction
+from captioning.decoders.kinds import HEADS
 from captioning.decoders.layers import Attention, GridSteps, by_caption, by_photo, register
-from captioning.settings import HEADS
 
 
 def build_attention(

@@ -7,6 +7,7 @@ import numpy as np
 from keras import layers, ops
 
 from captioning.backend import for_prediction
+from captioning.decoders.kinds import HEADS
 from captioning.decoders.layers import (
     Attention,
     GridSteps,
@@ -15,7 +16,6 @@ from captioning.decoders.layers import (
     by_photo,
     register,
 )
-from captioning.settings import HEADS
 
 
 def build_transformer(
@@ -86,8 +86,14 @@ class DecoderLayer(layers.Layer):
         self.regions_out = layers.Dense(width, name="regions_out")
         self.think_in = layers.Dense(4 * width, activation="relu", name="think_in")
         self.think_out = layers.Dense(width, name="think_out")
-        for layer in (*self.norms, self.words_in, self.words_out, self.regions_in,
-                      self.regions_out, self.think_in):
+        for layer in (
+            *self.norms,
+            self.words_in,
+            self.words_out,
+            self.regions_in,
+            self.regions_out,
+            self.think_in,
+        ):
             layer.build((None, width))
         self.think_out.build((None, 4 * width))
 

@@ -1,0 +1,1 @@
+"""The page on this machine: photos in, captions read, corrected and exported."""

@@ -1,0 +1,123 @@
+"""The app's captions as HTML: cards of photos, and one photo looked at closer."""
+
+import base64
+import math
+from collections.abc import Sequence
+
+from jinja2 import Environment, StrictUndefined
+
+from captioning.app.corrections import alt_text_table
+from captioning.app.desk import Desk, DeskPhoto
+from captioning.pictures.attention_maps import overlay_attention, region_name
+from captioning.vision.images import as_data
+
+TILE = 220
+"""Pixels of the longer side of a photo under a word's attention."""
+
+
+_environment = Environment(
+    autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+)
+
+
+_environment.filters["data"] = as_data
+
+
+_environment.filters["percent"] = lambda score: f"{100 * math.exp(score):.0f}%"
+
+
+CARDS = _environment.from_string("""
+{% if photos %}
+<p><a class="export" download="captions.csv" href="{{ table }}">Export as CSV (alt texts)</a></p>
+{% endif %}
+<div class="cards">
+{% for photo in photos %}
+<figure class="card">
+<img src="{{ photo.picture | data }}" alt="{{ photo.caption }}">
+<figcaption>
+<p class="said">{{ photo.caption }}</p>
+<p class="quiet">{{ photo.name }} · {{ "corrected" if photo.corrected else
+"confidence " ~ photo.best[0][1] | percent }}</p>
+</figcaption>
+</figure>
+{% endfor %}
+</div>
+""")
+
+
+CLOSER = _environment.from_string("""
+<h2>{{ "The likeliest captions" if photo.best | length > 1 else "The caption" }}</h2>
+<ol class="best">
+{% for caption, score in photo.best %}
+<li>{{ caption }} <span class="quiet">confidence {{ score | percent }}</span></li>
+{% endfor %}
+</ol>
+<p class="quiet">Confidence is the mean probability (geometric) of the caption's words.</p>
+<h2>Where it looked for each word</h2>
+{% if tiles %}
+<ol class="tiles">
+{% for word, place, picture in tiles %}
+<li><figure><img src="{{ picture | data }}" alt="looks at the {{ place }}">
+<figcaption>{{ word }}</figcaption></figure></li>
+{% endfor %}
+</ol>
+{% else %}
+<p>This model reads a photo as one vector: it has no attention to show.</p>
+{% endif %}
+""")
+
+
+NOTES = _environment.from_string("""
+{% for sentence in sentences %}
+<p class="note" role="alert">{{ sentence }}</p>
+{% endfor %}
+""")
+
+
+STYLE = """
+.html-container { padding: 0 !important; }
+.cards { display: grid; gap: 1rem;
+  grid-template-columns: repeat(auto-fill, minmax(min(17rem, 100%), 1fr)); }
+.card { margin: 0; border: 1px solid var(--border-color-primary); border-radius: .5rem;
+  overflow: hidden; background: var(--background-fill-secondary); }
+.card img { display: block; width: 100%; height: 14rem; object-fit: contain;
+  background: var(--background-fill-secondary); margin: 0; }
+.card figcaption { padding: .7rem 1rem; }
+.card p { margin: 0; line-height: 1.4; overflow-wrap: anywhere; }
+.said { font-weight: 600; font-size: 1.05rem; }
+#details h2 { margin: 1.2rem 0 .4rem; font-size: 1.1rem; font-weight: 600; }
+.quiet { color: var(--body-text-color-subdued); font-size: .9rem; }
+.best { padding-left: 1.4rem; list-style: decimal; }
+.tiles { display: grid; gap: .5rem; padding: 0; list-style: none;
+  grid-template-columns: repeat(auto-fill, minmax(min(8rem, 30%), 1fr)); }
+.tiles li, .tiles figure { margin: 0; }
+.tiles img { display: block; width: 100%; border-radius: .3rem; margin: 0; }
+.tiles figcaption { text-align: center; }
+.export { display: inline-block; margin-bottom: 1rem; padding: .5rem 1rem; border-radius: .4rem;
+  border: 1px solid var(--border-color-primary); }
+.note { border-left: 4px solid #c4580a; padding: .3rem .8rem; margin: .3rem 0; }
+"""
+"""Gradio's own variables follow light and dark."""
+
+
+def cards(photos: Sequence[DeskPhoto]) -> str:
+    """All photos on the desk with their captions, and the link to their table."""
+    text = alt_text_table((photo.name, photo.caption) for photo in photos)
+    encoded = base64.b64encode(text.encode("utf-8-sig")).decode("ascii")
+    return CARDS.render(photos=photos, table=f"data:text/csv;base64,{encoded}")
+
+
+def closer(desk: Desk, photo: DeskPhoto) -> str:
+    """The N best captions of a photo and where the decoder looked for each word."""
+    small = photo.picture.copy()
+    small.thumbnail((TILE, TILE))
+    tiles = [
+        (word, region_name(shares), overlay_attention(small, shares))
+        for word, shares in desk.look(photo)
+    ]
+    return CLOSER.render(photo=photo, tiles=tiles)
+
+
+def notes(sentences: Sequence[str]) -> str:
+    """Sentences about what was refused."""
+    return NOTES.render(sentences=sentences)

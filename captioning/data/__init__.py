@@ -1,0 +1,1 @@
+"""Captions, words and splits; reading datasets, and what is wrong with them."""

@@ -1,0 +1,56 @@
+"""A model's captions of photos, from their vectors."""
+
+from typing import Any
+
+import numpy as np
+
+from captioning.data.prepared import Prepared
+from captioning.errors import CaptioningError
+from captioning.inference.captioner import Captioner
+
+PHOTOS_AT_ONCE = 250
+"""So many photos' grids are in memory while a split is captioned."""
+
+
+def caption_photos(
+    captioner: Captioner, prepared: Prepared, names: list[str], **decoding: Any
+) -> dict[str, tuple[str, float]]:
+    """Caption and confidence (mean log-probability a word) of photos, from their vectors.
+
+    Raises `CaptioningError` when the vectors were made by another encoder than the model's.
+    """
+    check_encoder_fits(captioner, prepared)
+    views = captioner.settings(**decoding).views
+    captions = {}
+    for start in range(0, len(names), PHOTOS_AT_ONCE):
+        some = names[start : start + PHOTOS_AT_ONCE]
+        found = captioner.describe(*read_inputs(captioner, prepared, some, views), **decoding)
+        captions |= {
+            name: (captioner.text(best[0]), best[0].score)
+            for name, best in zip(some, found, strict=True)
+        }
+    return captions
+
+
+def read_inputs(
+    captioner: Captioner, prepared: Prepared, names: list[str], views: int = 1
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """What the captioner reads of photos: vectors (photos, D), and, where it looks at them, grids
+    (photos, views, regions, D).
+    """
+    vectors, grids = prepared.features.matrix(names), None
+    if captioner.reads_grids:
+        rows = prepared.features.grid_rows(names, views)[:, :views]
+        grids = prepared.features.grids[rows]  # (photos, views, regions, D)
+    return vectors, grids
+
+
+def check_encoder_fits(captioner: Captioner, prepared: Prepared) -> None:
+    """Raise `CaptioningError` when the vectors were made by another encoder than the model's."""
+    made_by, wanted = prepared.features.made_by, captioner.bundle.encoder
+    for key in wanted:
+        if made_by.get(key) != wanted[key]:
+            raise CaptioningError(
+                f"the vectors were made with {key} {made_by.get(key)!r}, but the model in "
+                f"{captioner.bundle.folder} was trained with {wanted[key]!r}"
+            )

@@ -1,0 +1,1 @@
+"""One step after the other: search, captioner, a trained model with its folder."""

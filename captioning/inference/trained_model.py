@@ -1,0 +1,136 @@
+"""A trained model's folder: save, load, check. Loading needs nothing but the folder.
+
+`model.keras`     architecture and weights, the weights in half precision
+`captioner.json`  vocabulary and cleaning rules, encoder and its preprocessing, maximal length,
+                  decoding defaults, how it was trained, versions
+`trained_on.txt`  digests of the training photos' names and contents, which must not be scored
+`history.csv`, `curves.png`, `model.png`, `scores.json`  for people
+"""
+
+import io
+import platform
+import zipfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from captioning.data.text import CLEANING, Tokenizer
+from captioning.errors import CaptioningError
+from captioning.files.keras_files import check_keras_file
+from captioning.files.text import write_json
+from captioning.files.whole import written_whole
+from captioning.inference.description import DESCRIPTION, FORMAT, MODEL, read_description
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A trained model and all it takes to use it.
+
+    encoder: the signature (settings and weights' fingerprint) of the encoder it was trained
+    with; decoding: {"beam", "length_power"}; about: all of captioner.json.
+    """
+
+    folder: Path
+    model: Any
+    tokenizer: Tokenizer
+    encoder: dict[str, Any]
+    max_length: int
+    decoding: dict[str, Any]
+    about: dict[str, Any]
+
+
+def save_trained_model(
+    folder: Path,
+    model: Any,
+    tokenizer: Tokenizer,
+    encoder: dict[str, Any],
+    max_length: int,
+    training: dict[str, Any],
+) -> None:
+    """Write a model's folder; `captioner.json` comes last, so a folder that has it is whole."""
+    import keras
+
+    folder = Path(folder)
+    (folder / DESCRIPTION).unlink(missing_ok=True)
+    with written_whole(folder / MODEL) as beside:
+        keras.Model(model.inputs, model.outputs, name=model.name).save(beside)  # no optimizer
+        _halve_weights(beside)
+    about = {
+        "format": FORMAT,
+        "decoder": model.name,
+        "encoder": encoder,
+        "max_length": max_length,
+        "decoding": {"beam": 1, "length_power": 0.7},
+        "cleaning": CLEANING,
+        "training": training,
+        "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "versions": {
+            "python": platform.python_version(),
+            "keras": keras.__version__,
+            "backend": keras.backend.backend(),
+        },
+        "words": list(tokenizer.words),
+    }
+    write_json(folder / DESCRIPTION, about)
+
+
+def _halve_weights(file: Path) -> None:
+    """Rewrite the weights inside a .keras file as float16: half the size, the same captions."""
+    import h5py
+    import numpy as np
+
+    with zipfile.ZipFile(file) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    weights = io.BytesIO(members["model.weights.h5"])
+    smaller = io.BytesIO()
+    with h5py.File(weights, "r") as old, h5py.File(smaller, "w") as new:
+
+        def copy(name: str, item: Any) -> None:
+            if isinstance(item, h5py.Group):
+                made = new.require_group(name)
+            else:
+                values = item[()]
+                small = values.dtype == np.float32 and np.abs(values).max(initial=0) < 65504
+                made = new.create_dataset(name, data=values.astype("float16") if small else values)
+            made.attrs.update(item.attrs)
+
+        new.attrs.update(old.attrs)
+        old.visititems(copy)
+    members["model.weights.h5"] = smaller.getvalue()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+def load_trained_model(folder: Path) -> TrainedModel:
+    """Load a model's folder. Raises `CaptioningError` when its parts are missing or don't fit."""
+    import keras
+
+    import captioning.decoders  # their layers' names are in the file
+
+    folder = Path(folder)
+    about = read_description(folder)
+    tokenizer = Tokenizer(tuple(about["words"]))
+    check_keras_file(folder / MODEL)
+    try:
+        model = keras.models.load_model(folder / MODEL, compile=False, safe_mode=True)
+    except Exception as error:  # zip, JSON, h5 and Keras errors alike
+        reason = str(error).strip().split("\n")[0][:200]
+        raise CaptioningError(f"cannot read {folder / MODEL}: {reason}") from None
+    if model.name not in captioning.decoders.STEPS or len(model.inputs) != 2:
+        raise CaptioningError(f"{folder / MODEL} is no decoder: its name is {model.name[:50]!r}")
+    words, vector_size = model.outputs[0].shape[-1], model.inputs[0].shape[-1]
+    if words != tokenizer.size:
+        raise CaptioningError(
+            f"{folder / MODEL} tells {words} words apart, but {DESCRIPTION} beside it has "
+            f"{tokenizer.size}: they are of two models"
+        )
+    if vector_size != about["encoder"]["vector_size"]:
+        raise CaptioningError(
+            f"{folder / MODEL} reads vectors of {vector_size} numbers, but the encoder named in "
+            f"{DESCRIPTION} gives {about['encoder']['vector_size']}: they are of two models"
+        )
+    return TrainedModel(
+        folder, model, tokenizer, about["encoder"], about["max_length"], about["decoding"], about
+    )

@@ -1,0 +1,1 @@
+"""Captions written down: rows, files that grow, sidecars, copies that carry them."""

@@ -1,0 +1,1 @@
+"""Figures: curves, networks, captions under photos, attention."""

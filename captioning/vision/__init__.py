@@ -1,0 +1,1 @@
+"""Photos become arrays, arrays become vectors and grids; and the store of these."""

@@ -1,0 +1,214 @@
+"""Named encoders: photos as arrays -> feature vectors, or grids of them.
+
+An encoder is a convolutional network that was trained to name things in pictures, cut off
+before its answer. Preprocessing is part of it, as values, so it can't differ between training
+and captioning.
+"""
+
+import hashlib
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from captioning.errors import CaptioningError
+from captioning.vision.views import VIEWS
+
+
+@dataclass(frozen=True)
+class EncoderSettings:
+    """What an encoder does to a photo, as values.
+
+    size: pixels a side of the square photo; pixel values become `value * scale + offset`.
+    layer: where the network is read; grid_side, vector_size: shape of what comes out, a grid of
+    (grid_side, grid_side, vector_size), or its average, the vector.
+    """
+
+    name: str
+    layer: str
+    size: int
+    grid_side: int
+    vector_size: int
+    scale: float = 1 / 127.5
+    offset: float = -1.0
+    resize: str = "bicubic"
+
+    def as_dict(self) -> dict[str, Any]:
+        """The settings as plain values, for JSON."""
+        return asdict(self)
+
+
+ENCODERS = {
+    settings.name: settings
+    for settings in (
+        EncoderSettings("xception", "block14_sepconv2_act", 299, 10, 2048),
+        EncoderSettings("xception-block13", "input of block14_sepconv1", 299, 10, 1024),
+        EncoderSettings("mini-xception", "output", 96, 6, 224),
+    )
+}
+
+
+class Encoder:
+    """A network with weights, ready to encode; made by `load_encoder`.
+
+    network: floats (photos, size, size, 3) from -1 to 1, or as `settings` scales them, to grids;
+    it computes with its normalisations folded into its convolutions. precision: in which it
+    computes, "float32" or "bfloat16"; what it gives is float32.
+
+    To compile takes longer than to look at a first photo's views, which may be the only one: they
+    go through the network uncompiled, unless `compiled` is set. The last bits differ between the
+    two ways.
+    """
+
+    def __init__(
+        self, settings: EncoderSettings, network: Any, weights: str, precision: str = "float32"
+    ) -> None:
+        from keras import layers
+
+        from captioning.vision.folding import fold_normalisation
+
+        self.settings = settings
+        self.weights = weights
+        self.precision = precision
+        self.fingerprint = _fingerprint(network)
+        self.compiled = False
+        pixels = layers.Input((settings.size, settings.size, 3), dtype="uint8", name="pixels")
+        scaled = layers.Rescaling(settings.scale, settings.offset, dtype="float32")(pixels)
+        grid = fold_normalisation(network)(scaled)  # (photos, side, side, vector_size)
+        # The average is taken in float32 whatever the network computes in.
+        vector = layers.GlobalAveragePooling2D(name="vector", dtype="float32")(grid)
+        self._pixels, self._vector, self._grid = pixels, vector, grid
+
+    @cached_property
+    def _vectors(self) -> Any:
+        return self._model(self._vector)
+
+    @cached_property
+    def _both(self) -> Any:
+        return self._model([self._vector, self._grid])
+
+    def _model(self, outputs: Any) -> Any:
+        import keras
+
+        from captioning.backend import for_prediction
+
+        return for_prediction(keras.Model(self._pixels, outputs, name=self.settings.name))
+
+    def _run(self, model: Any, images: np.ndarray) -> Any:
+        if len(images) <= len(VIEWS) and not self.compiled:
+            self.compiled = True  # the next time
+            return model(images, training=False)
+        return model.predict_on_batch(images)
+
+    def signature(self) -> dict[str, Any]:
+        """What made the vectors: the settings and a fingerprint of the weights.
+
+        The precision is no part of it: vectors of both can stand in for each other.
+        """
+        return {**self.settings.as_dict(), "weights": self.fingerprint}
+
+    def encode(self, images: np.ndarray) -> np.ndarray:
+        """Feature vectors, float32 (photos, vector_size), of uint8 images (photos, size, size, 3).
+
+        Raises `CaptioningError` when a vector isn't finite.
+        """
+        return self._finite(np.asarray(self._run(self._vectors, images)))
+
+    def encode_grids(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Vectors as of `encode`, and grids, float32 (photos, side * side, vector_size)."""
+        vectors, grids = map(np.asarray, self._run(self._both, images))
+        grids = grids.reshape(len(grids), -1, grids.shape[-1])  # (photos, regions, vector_size)
+        return self._finite(vectors), grids.astype(np.float32)
+
+    def _finite(self, vectors: np.ndarray) -> np.ndarray:
+        if np.isfinite(vectors).all():
+            return vectors
+        hint = (
+            "the file's block 14 may be missing: use --encoder xception-block13, or other --weights"
+            if self.settings.name == "xception"
+            else "use other --weights"
+        )
+        raise CaptioningError(
+            f"the weights {self.weights} of {self.settings.name} give vectors that are "
+            f"not finite (NaN); {hint}"
+        )
+
+
+def load_encoder(name: str, weights: str = "imagenet", precision: str = "float32") -> Encoder:
+    """The encoder of that name. `weights` is "imagenet" (Keras fetches and caches them) or a file.
+
+    The encoder mini-xception brings its weights along; only a file replaces them. precision:
+    "float32", "bfloat16", or "auto", bfloat16 where the processor has the instructions.
+    Raises `CaptioningError` for an unknown name, and for weights that can't be had or read.
+    """
+    check_encoder(name, weights)
+    from captioning.backend import computing_in, faster_precision
+
+    if precision == "auto":
+        precision = faster_precision()
+    with computing_in(precision):
+        return Encoder(ENCODERS[name], load_network(name, weights), weights, precision)
+
+
+def load_network(name: str, weights: str = "imagenet") -> Any:
+    """The network of that encoder as it was published: scaled floats in, the grid out.
+
+    weights, and what is raised, as in `load_encoder`.
+    """
+    size = ENCODERS[name].size
+    if name == "mini-xception":
+        from captioning.scenes.mini_xception import WEIGHTS_FILE, build_mini_xception
+
+        file = WEIGHTS_FILE if weights == "imagenet" else Path(weights)
+        network = build_mini_xception(size)
+        _read_weights(lambda: network.load_weights(file), name, str(file))
+        return network
+
+    import keras
+
+    whole = _read_weights(
+        lambda: keras.applications.Xception(
+            include_top=False, weights=weights, input_shape=(size, size, 3)
+        ),
+        name,
+        weights,
+    )
+    if name == "xception":
+        return whole
+    block13 = whole.get_layer("block14_sepconv1").input
+    return keras.Model(whole.inputs, block13, name="block13")
+
+
+def check_encoder(name: str, weights: str) -> None:
+    """Raise `CaptioningError` for a name or a file that isn't there; takes no time."""
+    if name not in ENCODERS:
+        raise CaptioningError(f"no encoder is named {name!r}; there are {', '.join(ENCODERS)}")
+    if weights != "imagenet" and not Path(weights).is_file():
+        raise CaptioningError(
+            f"the weights file {weights} is missing; give --weights a file, or imagenet"
+        )
+
+
+def _read_weights(read: Any, name: str, weights: str) -> Any:
+    try:
+        return read()
+    except Exception as error:  # h5py, Keras and urllib each raise their own kinds
+        first_line = str(error).strip().split("\n")[0][:200]
+        if weights == "imagenet":
+            raise CaptioningError(
+                f"the ImageNet weights of {name} could not be fetched ({first_line}). Without "
+                "internet: copy xception_weights_tf_dim_ordering_tf_kernels_notop.h5 from a "
+                "machine that has it and name it with --weights"
+            ) from None
+        raise CaptioningError(
+            f"the file {weights} does not hold weights of {name} ({first_line})"
+        ) from None
+
+
+def _fingerprint(network: Any) -> str:
+    digest = hashlib.sha256()
+    for weight in network.weights:
+        digest.update(np.ascontiguousarray(weight.numpy() if hasattr(weight, "numpy") else weight))
+    return digest.hexdigest()[:16]
