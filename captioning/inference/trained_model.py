@@ -107,7 +107,7 @@ def load_trained_model(folder: Path) -> TrainedModel:
     """Load a model's folder. Raises `CaptioningError` when its parts are missing or don't fit."""
     import keras
 
-    import captioning.decoders  # their layers' names are in the file
+    from captioning.decoders.build import STEPS  # their layers' names are in the file
 
     folder = Path(folder)
     about = read_description(folder)
@@ -118,7 +118,7 @@ def load_trained_model(folder: Path) -> TrainedModel:
     except Exception as error:  # zip, JSON, h5 and Keras errors alike
         reason = str(error).strip().split("\n")[0][:200]
         raise CaptioningError(f"cannot read {folder / MODEL}: {reason}") from None
-    if model.name not in captioning.decoders.STEPS or len(model.inputs) != 2:
+    if model.name not in STEPS or len(model.inputs) != 2:
         raise CaptioningError(f"{folder / MODEL} is no decoder: its name is {model.name[:50]!r}")
     words, vector_size = model.outputs[0].shape[-1], model.inputs[0].shape[-1]
     if words != tokenizer.size:
