@@ -138,7 +138,7 @@ def test_csv_and_text_of_several(model_folder: Path, photos: Path) -> None:
         (["-i", "x.jpg", "--model", "nowhere"], "folder nowhere is missing"),
         (["-i", "x.jpg", "--weights", "none.h5"], "none.h5 is missing"),
         (["-i", "x.jpg", "--length-penalty", "1"], "give --beam too"),
-        (["-i", "x.jpg", "--length-penalty", "nan"], "no finite number"),
+        (["-i", "x.jpg", "--length-penalty", "nan"], "not a finite number"),
         (["-i", "x.jpg", "--views", "5"], "--views 5 is not from 1 to 4"),
         (["-i", "x.jpg", "--no-repeat", "-1"], "--no-repeat -1 is not at least 0"),
         (["-i", "x.jpg", "--max-words", "0"], "--max-words 0"),
