@@ -40,7 +40,7 @@ def untied(prepared: "Prepared", settings: TrainingSettings) -> Any:
     """A model with a matrix of its own for the words that go out."""
     from keras import layers
 
-    from captioning.training.loop import new_model
+    from captioning.training.models import new_model
 
     apart = partial(layers.ReversibleEmbedding, tie_weights=False)
     with patch.object(layers, "ReversibleEmbedding", apart):
@@ -51,7 +51,7 @@ def unstandardised(prepared: "Prepared", settings: TrainingSettings) -> Any:
     """A model that reads the grids as the encoder gives them."""
     import numpy as np
 
-    from captioning.training.loop import new_model
+    from captioning.training.models import new_model
 
     model = new_model(prepared, settings)
     layer = model.get_layer("standardise")
@@ -101,6 +101,7 @@ def trained(
     from captioning.inference.description import DESCRIPTION
     from captioning.inference.trained_model import TrainedModel
     from captioning.training.run import train_model
+    from captioning.training.starting_point import StartingPoint
 
     if (folder / DESCRIPTION).is_file():
         return
@@ -116,14 +117,15 @@ def trained(
             decoding={},
             about={"training": None},
         )
-    train_model(only_views(prepared, variant.views), settings, folder, initial=initial)
+    data = only_views(prepared, variant.views)
+    train_model(data, settings, folder, starting_point=StartingPoint(initial))
 
 
 def row(variant: Variant, about: dict[str, Any], found: "Evaluation", first: "Evaluation") -> str:
     """A row of the table: scores with intervals, the paired difference, minutes."""
 
     def shown(name: str) -> str:
-        score = found.about["scores"].get(name)
+        score = found.summary["scores"].get(name)
         return (
             "–"
             if score is None

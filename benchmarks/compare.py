@@ -235,7 +235,7 @@ def training(
     """
     from captioning.decoders.build import build_decoder
     from captioning.training.batches import CaptionBatches
-    from captioning.training.loop import compile_for_training
+    from captioning.training.models import compile_for_training
     from captioning.training.settings import TrainingSettings
 
     vectors, captions = made_up(photos, vector_size)

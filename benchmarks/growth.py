@@ -73,7 +73,7 @@ def _epoch(photos: int) -> float:
     from benchmarks.compare import LONGEST, VOCABULARY, made_up
     from captioning.decoders.build import build_decoder
     from captioning.training.batches import CaptionBatches
-    from captioning.training.loop import compile_for_training
+    from captioning.training.models import compile_for_training
     from captioning.training.settings import TrainingSettings
 
     vectors, captions = made_up(photos, 1024)

@@ -1,4 +1,4 @@
-"""The picture of where a decoder looks: a tile a word, lit where its map is high."""
+"""The figure of attention: a tile for each word, lit where its attention weights are high."""
 
 from pathlib import Path
 
@@ -8,16 +8,16 @@ from PIL import Image
 
 from captioning import load
 from captioning.errors import CaptioningError
-from captioning.pictures.attention_figure import draw_caption, draw_words
+from captioning.pictures.attention_figure import draw_attention, draw_attention_maps
 from captioning.vision.images import open_image, to_array
 
 
-def test_each_tile_is_lit_where_its_word_looks() -> None:
+def test_each_tile_is_lit_by_its_words_weights() -> None:
     photo = Image.new("RGB", (200, 100), (200, 200, 200))
     maps = np.zeros((6, 4, 4))
     for word in range(6):
         maps[word, word % 4, 3 - word % 4] = 1.0
-    figure = draw_words(photo, list("abcdef"), maps)
+    figure = draw_attention_maps(photo, list("abcdef"), maps)
     tiles = [axes for axes in figure.axes if axes.images]
     assert [axes.get_title() for axes in tiles] == ["", *"abcdef"]
     for word, axes in enumerate(tiles[1:]):
@@ -28,13 +28,13 @@ def test_each_tile_is_lit_where_its_word_looks() -> None:
 
 
 @pytest.mark.parametrize("decoder", ["attention", "transformer"])
-def test_maps_are_those_of_the_steps_that_said_the_words(
+def test_maps_are_those_of_the_steps_that_generated_the_words(
     grids_models: dict[str, Path], scenes_folder: Path, decoder: str
 ) -> None:
     photo = sorted((scenes_folder / "Flicker8k_Dataset").iterdir())[0]
     captioner = load(grids_models[decoder])
     (caption,) = captioner.caption([photo], beam=3)
-    figure = draw_caption(captioner, photo, caption.caption)
+    figure = draw_attention(captioner, photo, caption.caption)
     titles = [axes.get_title() for axes in figure.axes if axes.images]
     assert titles == ["", *caption.caption.split()]
     pixels = to_array(open_image(photo), captioner.bundle.encoder["size"])[None]
@@ -46,9 +46,9 @@ def test_maps_are_those_of_the_steps_that_said_the_words(
     np.testing.assert_allclose(shorter, maps[:2], atol=1e-5)  # what comes later changes nothing
 
 
-def test_a_decoder_that_looks_nowhere_is_named(
+def test_a_model_without_attention_is_refused(
     grids_models: dict[str, Path], scenes_folder: Path
 ) -> None:
     photo = sorted((scenes_folder / "Flicker8k_Dataset").iterdir())[0]
-    with pytest.raises(CaptioningError, match="looks nowhere"):
-        draw_caption(load(grids_models["merge"]), photo, "a dog")
+    with pytest.raises(CaptioningError, match="has no attention to draw"):
+        draw_attention(load(grids_models["merge"]), photo, "a dog")

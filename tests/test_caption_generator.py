@@ -148,7 +148,7 @@ def test_csv_and_text_of_several(model_folder: Path, photos: Path) -> None:
         (["-i", "x.jpg", "--resume", "--overwrite", "-o", "y"], "give one of them"),
         (["-i", "x.jpg", "--unsure", "0.2", "--format", "sidecar"], "sidecar holds"),
         (["-i", "x.jpg", "--unsure", "0.2", "--resume", "-o", "y"], "keeps no scores"),
-        (["-i", "x.jpg", "--attention", "a.png"], "looks nowhere"),
+        (["-i", "x.jpg", "--attention", "a.png"], "has no attention to draw"),
         (["-i", "docs", "--embed", "docs"], "photos are never changed"),
         (["-i", "docs", "--recursive", "--embed", "docs/x"], "captioned themselves"),
         (["-i", "docs", "-o", "README.md"], "README.md is there already"),

@@ -1,4 +1,4 @@
-"""evaluate.py: scores with intervals, comparison, what stands beside them, what is refused."""
+"""evaluate.py: scores with intervals, comparison, variety of captions, what is refused."""
 
 import hashlib
 import json
@@ -19,8 +19,9 @@ from captioning.commands import evaluate
 from captioning.commands.run import run_main
 from captioning.errors import CaptioningError
 from captioning.evaluation.language import describe_language
+from captioning.evaluation.meteor import has_java
 from captioning.evaluation.overlap import refuse_overlap
-from captioning.evaluation.scores import has_java, score_captions
+from captioning.evaluation.scores import score_captions
 from captioning.inference import captioner as captioner_module
 from captioning.inference.trained_on import trained_on, write_trained_on
 from tests.conftest import script
@@ -78,7 +79,7 @@ WORDS = [
 ]
 
 
-def made_up(photos: int, seed: int) -> dict[str, str]:
+def random_captions(photos: int, seed: int) -> dict[str, str]:
     generator = np.random.default_rng(seed)
     return {
         f"{i}.jpg": " ".join(generator.choice(WORDS, generator.integers(4, 9)))
@@ -87,13 +88,13 @@ def made_up(photos: int, seed: int) -> dict[str, str]:
 
 
 REFERENCES = {
-    name: [caption, *(made_up(60, s)[name] for s in (7, 8))]
-    for name, caption in made_up(60, 6).items()
+    name: [caption, *(random_captions(60, s)[name] for s in (7, 8))]
+    for name, caption in random_captions(60, 6).items()
 }
 
 
 def test_bleu_from_counts_is_pycocoevalcaps_to_four_digits() -> None:
-    captions = made_up(60, 1)
+    captions = random_captions(60, 1)
     ours = score_captions(captions, REFERENCES).corpus
     theirs, _ = Bleu(4).compute_score(
         REFERENCES, {name: [caption] for name, caption in captions.items()}, verbose=0
@@ -103,8 +104,8 @@ def test_bleu_from_counts_is_pycocoevalcaps_to_four_digits() -> None:
 
 
 def test_intervals_hold_the_score_and_narrow_with_photos() -> None:
-    few = score_captions(dict(list(made_up(60, 1).items())[:15]), REFERENCES)
-    many = score_captions(made_up(60, 1), REFERENCES)
+    few = score_captions(dict(list(random_captions(60, 1).items())[:15]), REFERENCES)
+    many = score_captions(random_captions(60, 1), REFERENCES)
     for scores in (few, many):
         for name, (low, high) in scores.intervals().items():
             assert low < scores.corpus[name] < high, name
@@ -113,8 +114,8 @@ def test_intervals_hold_the_score_and_narrow_with_photos() -> None:
     assert many.intervals() == many.intervals()
 
 
-def test_a_paired_difference_is_surer_than_two_intervals() -> None:
-    first = made_up(60, 1)
+def test_a_paired_difference_is_narrower_than_two_intervals() -> None:
+    first = random_captions(60, 1)
     better = {n: REFERENCES[n][0] if i % 3 == 0 else c for i, (n, c) in enumerate(first.items())}
     ours, theirs = score_captions(better, REFERENCES), score_captions(first, REFERENCES)
     for name, (difference, low, high) in ours.minus(theirs).items():
@@ -122,10 +123,10 @@ def test_a_paired_difference_is_surer_than_two_intervals() -> None:
         assert 0 < low < difference < high, name
     assert ours.minus(ours)["CIDEr"] == [0, 0, 0]
     with pytest.raises(CaptioningError, match="same photos"):
-        ours.minus(score_captions(made_up(59, 1), REFERENCES))
+        ours.minus(score_captions(random_captions(59, 1), REFERENCES))
 
 
-@pytest.mark.skipif(not has_java(), reason="METEOR's scorer wants Java")
+@pytest.mark.skipif(not has_java(), reason="METEOR needs Java")
 def test_meteor_of_a_copy_is_full_and_of_other_words_is_low() -> None:
     copies = {name: rows[0] for name, rows in REFERENCES.items()}
     assert score_captions(copies, REFERENCES, meteor=True).corpus["METEOR"] > 99
@@ -133,7 +134,7 @@ def test_meteor_of_a_copy_is_full_and_of_other_words_is_low() -> None:
     assert score_captions(wrong, REFERENCES, meteor=True).corpus["METEOR"] < 5
 
 
-def test_what_stands_beside_the_scores() -> None:
+def test_the_variety_of_captions() -> None:
     captions = {"a.jpg": "a dog", "b.jpg": "a dog", "c.jpg": "the red ball"}
     references = {name: ["a dog on grass", "grass"] for name in captions}
     found = describe_language(captions, references, train=["a dog", "grass"])
@@ -161,18 +162,18 @@ def test_scores_from_vectors_and_straight_from_photos_are_the_same(
     common = ["evaluate.py", "--model", model, "--no-meteor", "--format", "json", "--split", "test"]
     stored = script(*common, "--data", grids_folder, "--compare", grids_models["merge"])
     assert stored.returncode == 0, stored.stderr
-    about = json.loads(stored.stdout)
-    assert about["photos"] == 20
-    assert about["decoder"] == "greedy"
-    low, high = about["scores"]["CIDEr"]["interval"]
-    assert low <= about["scores"]["CIDEr"]["value"] <= high
-    assert about["against"]["model"] == "merge"
-    assert about["against"]["decoder"] == "greedy"
-    assert about["against"]["scores"].keys() == about["scores"].keys()
-    assert "left out" in about["no METEOR"]
+    summary = json.loads(stored.stdout)
+    assert summary["photos"] == 20
+    assert summary["decoder"] == "greedy"
+    low, high = summary["scores"]["CIDEr"]["interval"]
+    assert low <= summary["scores"]["CIDEr"]["value"] <= high
+    assert summary["against"]["model"] == "merge"
+    assert summary["against"]["decoder"] == "greedy"
+    assert summary["against"]["scores"].keys() == summary["scores"].keys()
+    assert "left out" in summary["no METEOR"]
     rows = [json.loads(r) for r in (model / "predictions.jsonl").read_text().splitlines()]
     assert {"photo", "caption", "references", "CIDEr", "confidence"} <= rows[0].keys()
-    assert json.loads((model / "scores.json").read_text())["scores"] == about["scores"]
+    assert json.loads((model / "scores.json").read_text())["scores"] == summary["scores"]
     fresh = script(
         *common,
         "--images",
@@ -209,7 +210,7 @@ def test_what_evaluate_refuses(
     assert message in messages
 
 
-def test_fewer_photos_than_the_split_has_is_said(
+def test_photos_missing_from_the_split_are_reported(
     run: Run, model: Path, data_folder: Path, tmp_path: Path
 ) -> None:
     data = tmp_path / "data"
@@ -221,10 +222,10 @@ def test_fewer_photos_than_the_split_has_is_said(
     assert code == 0, messages
     assert "FEWER THAN THE SPLIT HAS: 2 photos missing" in output
     assert "gone.jpg, lost.jpg" in output
-    about = json.loads((model / "scores.json").read_text())
-    assert about["photos"] == 20
-    assert about["missing photos"] == 2
-    assert about["missing"] == ["gone.jpg", "lost.jpg"]
+    summary = json.loads((model / "scores.json").read_text())
+    assert summary["photos"] == 20
+    assert summary["missing photos"] == 2
+    assert summary["missing"] == ["gone.jpg", "lost.jpg"]
 
 
 def test_scores_can_be_computed_again_from_the_predictions(
@@ -232,19 +233,19 @@ def test_scores_can_be_computed_again_from_the_predictions(
 ) -> None:
     code, output, messages = run("--model", model, "--data", data_folder, "--format", "json")
     assert code == 0, messages
-    about = json.loads(output)
-    assert json.loads((model / "scores.json").read_text()) == about
-    assert {"split", "photos", "decoder", "tokenisation", "models"} <= about.keys()
+    summary = json.loads(output)
+    assert json.loads((model / "scores.json").read_text()) == summary
+    assert {"split", "photos", "decoder", "tokenisation", "models"} <= summary.keys()
     rows = [json.loads(line) for line in (model / "predictions.jsonl").open(encoding="utf-8")]
-    assert len(rows) == about["photos"]
+    assert len(rows) == summary["photos"]
     references = {row["photo"]: row["references"] for row in rows}
-    said = {row["photo"]: [row["caption"]] for row in rows}
-    bleu, _ = Bleu(4).compute_score(references, said, verbose=0)
-    cider, own = Cider().compute_score(references, said)
-    rouge, _ = Rouge().compute_score(references, said)
+    hypotheses = {row["photo"]: [row["caption"]] for row in rows}
+    bleu, _ = Bleu(4).compute_score(references, hypotheses, verbose=0)
+    cider, own = Cider().compute_score(references, hypotheses)
+    rouge, _ = Rouge().compute_score(references, hypotheses)
     wanted = {f"BLEU-{n}": bleu[n - 1] for n in range(1, 5)} | {"ROUGE-L": rouge, "CIDEr": cider}
     for name, value in wanted.items():
-        assert about["scores"][name]["value"] == round(100 * float(value), 2), name
+        assert summary["scores"][name]["value"] == round(100 * float(value), 2), name
     assert [row["CIDEr"] for row in rows] == [round(100 * value, 1) for value in own]
 
 

@@ -547,14 +547,14 @@ def test_what_an_old_run_wrote_without_contents_is_taken_over(
 
 
 def breaking(module: str, epoch: str) -> str:
-    """A program that is train.py, but after two epochs the weights are no numbers any more.
+    """A program that is train.py, but after two epochs the weights are NaN.
 
     epoch: the function of the module that trains an epoch.
     """
     return (
         "import sys, runpy\n"
         f"import captioning.{module} as m\n"
-        "from captioning.training import Progress\n"
+        "from captioning.training.checkpoint import Progress\n"
         f"real = m.{epoch}\n"
         "def broken(model, *others):\n"
         "    if next(o for o in others if isinstance(o, Progress)).epoch == 2:\n"
@@ -570,11 +570,11 @@ def test_a_finetuning_that_breaks_keeps_the_best_epoch(
     whole_features: Path, whole_training: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "out"
-    program = breaking("finetuning", "_finetune_epoch")
+    program = breaking("training.self_critical", "_finetune_epoch")
     command = finetune_command(whole_features, whole_training, output)
     code, messages = run([sys.executable, "-c", program, *command[2:]], cwd=ROOT)
     assert code == 2, messages
-    assert "not a number any more after 0 photos of epoch 3" in messages
+    assert "is not finite after 0 photos of epoch 3" in messages
     assert "is kept" in messages
     assert "Traceback" not in messages
     assert json.loads((output / "captioner.json").read_text())["training"]["best_epoch"] <= 2
@@ -584,13 +584,13 @@ def test_a_finetuning_that_breaks_keeps_the_best_epoch(
 def test_a_loss_that_breaks_later_keeps_the_best_epoch(
     whole_features: Path, tmp_path: Path
 ) -> None:
-    """The third epoch's loss is made no number; the second epoch's model is saved, and used."""
+    """The third epoch's loss is made NaN; the second epoch's model is saved, and used."""
     output = tmp_path / "out"
-    program = breaking("training", "_train_epoch")
+    program = breaking("training.loop", "train_epoch")
     command = [sys.executable, "-c", program, *train_command(whole_features, output)[2:]]
     code, messages = run(command, cwd=ROOT)
     assert code == 2
-    assert "not a number any more at batch 1 of epoch 3" in messages
+    assert "is not finite at batch 1 of epoch 3" in messages
     assert "The model of epoch 2 is kept" in messages
     assert "Traceback" not in messages
     assert json.loads((output / "captioner.json").read_text())["training"]["best_epoch"] == 2

@@ -1,12 +1,14 @@
-"""Pictures for people: letters large enough for a phone, nothing on top of anything else."""
+"""Figures: letters are large enough for a phone, and nothing overlaps."""
 
 import keras
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
-from captioning.pictures.attention_figure import draw_words
-from captioning.pictures.figures import contact_sheet, draw_model
+from captioning.pictures.attention_figure import draw_attention_maps
+from captioning.pictures.contact_sheet import contact_sheet
+from captioning.pictures.model_figure import draw_model
 
 PHONE = 328
 """Pixels of a README's picture on a phone that is 360 wide."""
@@ -28,19 +30,18 @@ def test_captions_on_a_sheet_are_legible_on_a_phone() -> None:
     pictures = [axes.get_window_extent() for axes in figure.axes if axes.images]
     others = [*boxes, *pictures]
     for box in boxes:
-        assert sum(box.overlaps(other) for other in others) == 1, "on another"
+        assert sum(box.overlaps(other) for other in others) == 1, "overlaps"
 
 
 def test_words_over_tiles_are_legible_on_a_phone() -> None:
-    import numpy as np
-
-    figure = draw_words(Image.new("RGB", (80, 60)), ["skateboarding"] * 9, np.ones((9, 4, 4)))
+    photo = Image.new("RGB", (80, 60))
+    figure = draw_attention_maps(photo, ["skateboarding"] * 9, np.ones((9, 4, 4)))
     figure.draw_without_rendering()
     titles = [axes.title for axes in figure.axes if axes.get_title()]
     assert all(letters(figure, title.get_fontsize()) > 8 for title in titles)
     boxes = [title.get_window_extent() for title in titles]
     for box in boxes:
-        assert sum(box.overlaps(other) for other in boxes) == 1, "on another"
+        assert sum(box.overlaps(other) for other in boxes) == 1, "overlaps"
 
 
 @pytest.mark.parametrize("name", ["short", "a_layer_with_quite_a_long_name"])
@@ -58,5 +59,5 @@ def test_boxes_of_layers_leave_room_for_each_other(name: str) -> None:
     ]
     assert len(boxes) == len(model.layers)
     for box in boxes:
-        assert sum(box.overlaps(other) for other in boxes) == 1, "on another"
+        assert sum(box.overlaps(other) for other in boxes) == 1, "overlaps"
         assert box.x0 >= 0 and box.x1 <= figure.bbox.width

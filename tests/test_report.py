@@ -1,4 +1,4 @@
-"""The report: one page of its own, and the figures on it."""
+"""The report: one self-contained page, its charts, and the statistics on it."""
 
 import json
 import re
@@ -14,7 +14,7 @@ from captioning.errors import CaptioningError
 from captioning.evaluation.calibration import bin_by_confidence, rank_correlation
 from captioning.evaluation.objects import find_object_errors, object_words
 from captioning.evaluation.predictions import read_inputs
-from captioning.evaluation.report import people_scores
+from captioning.evaluation.report import human_scores
 from captioning.inference.captioner import load
 from captioning.pictures.attention_maps import DARKEST, overlay_attention, region_name
 from captioning.training.history import read_history
@@ -78,10 +78,10 @@ def test_a_report_is_one_page_without_network(report: tuple) -> None:
     references = [v for _, own in page.tags for k, v in own.items() if k.endswith("href")]
     assert all(r.startswith(("#", "https://arxiv.org/")) for r in references)
     assert "url(" not in path.read_text(encoding="utf-8").replace("url(#", "")
-    assert ("looks at the" in str(pictures)) == (decoder == "transformer")
+    assert ("attends most to the" in str(pictures)) == (decoder == "transformer")
 
 
-def test_a_report_can_be_listened_to(report: tuple) -> None:
+def test_a_report_is_accessible_to_screen_readers(report: tuple) -> None:
     page = Page(report[2])
     assert page.all("html")[0]["lang"] == "en"
     assert all(picture["alt"] for picture in page.all("img"))
@@ -96,7 +96,7 @@ def test_a_report_can_be_listened_to(report: tuple) -> None:
 
 
 @in_browser
-def test_a_report_fits_a_phone_and_is_legible_in_the_dark(report: tuple) -> None:
+def test_a_report_fits_a_phone_and_is_legible_in_dark_mode(report: tuple) -> None:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
@@ -163,7 +163,7 @@ def test_a_report_without_photos_or_history_says_so(
 
 
 @pytest.mark.parametrize("decoder", ["attention", "transformer"])
-def test_the_captioner_looks_as_it_looked_when_it_spoke(
+def test_attention_of_a_caption_is_the_same_alone_and_in_a_batch(
     decoder: str, grids_folder: Path, grids_models: dict[str, Path]
 ) -> None:
     captioner, prepared = load(grids_models[decoder]), read_prepared(grids_folder)
@@ -179,13 +179,13 @@ def test_the_captioner_looks_as_it_looked_when_it_spoke(
     np.testing.assert_allclose(alone, looks[2], atol=1e-4)
 
 
-def test_a_merge_model_does_not_look(grids_folder: Path, grids_models: dict[str, Path]) -> None:
+def test_a_merge_model_has_no_attention(grids_folder: Path, grids_models: dict[str, Path]) -> None:
     captioner, prepared = load(grids_models["merge"]), read_prepared(grids_folder)
     inputs = read_inputs(captioner, prepared, prepared.splits["dev"][:1])
     assert captioner.look(*inputs, ["a red circle"]) is None
 
 
-def test_light_falls_where_the_decoder_looks() -> None:
+def test_light_falls_where_the_decoder_attends_to() -> None:
     shares = np.zeros((10, 10))
     shares[1:3, 7:9] = 0.25
     lit = np.asarray(overlay_attention(Image.new("RGB", (200, 100), (200, 200, 200)), shares))
@@ -199,7 +199,7 @@ def test_light_falls_where_the_decoder_looks() -> None:
     assert region_name(middle) == "centre"
 
 
-def test_objects_are_known_by_their_use() -> None:
+def test_objects_are_inferred_from_their_use() -> None:
     captions = 5 * [
         "a black dog runs through the snow",
         "two dogs play with a red ball",
@@ -218,20 +218,20 @@ def test_objects_are_known_by_their_use() -> None:
     assert not found & {"a", "red", "black", "runs", "throws", "stands", "play", "in", "two"}
 
 
-def test_objects_made_up_and_passed_over() -> None:
+def test_hallucinated_and_missed_objects() -> None:
     objects = {"dog", "dogs", "ball", "man", "men", "snow"}
     errors = find_object_errors(
         {"1": "two dogs with a ball", "2": "a man in the snow"},
         {"1": ["a dog in the snow", "a dog", "the snow"], "2": ["two men", "a man", "men in snow"]},
         objects,
     )
-    assert errors.made_up == [("ball", 1, 1)]
-    assert errors.passed_over == [("snow", 1, 1)]
-    assert errors.made_up_share == pytest.approx(1 / 4)
-    assert errors.photos_share == pytest.approx(1 / 2)
+    assert errors.hallucinated == [("ball", 1, 1)]
+    assert errors.missed == [("snow", 1, 1)]
+    assert errors.hallucinated_share == pytest.approx(1 / 4)
+    assert errors.captions_share == pytest.approx(1 / 2)
 
 
-def test_bins_of_confidence() -> None:
+def test_captions_are_binned_by_confidence() -> None:
     generator = np.random.default_rng(1)
     confidences = -generator.random(200)
     scores = 100 * np.exp(confidences) + generator.normal(size=200)
@@ -251,10 +251,10 @@ def test_rank_correlation_shares_the_ranks_of_ties() -> None:
     assert np.isnan(rank_correlation([1, 1], [1, 2]))
 
 
-def test_people_are_scored_against_the_others() -> None:
+def test_each_reference_is_scored_against_the_others() -> None:
     same = {"1": ["a red dog runs", "a red dog runs"], "2": ["two men sit here"] * 3}
-    assert people_scores(same)["BLEU-4"] == pytest.approx(100)
-    assert people_scores({"1": ["a dog"], "2": ["a man", "men"]}) is None
+    assert human_scores(same)["BLEU-4"] == pytest.approx(100)
+    assert human_scores({"1": ["a dog"], "2": ["a man", "men"]}) is None
 
 
 @pytest.mark.parametrize(
@@ -269,7 +269,7 @@ def test_people_are_scored_against_the_others() -> None:
         "x\n" + "9" * 200_000,
     ],
 )
-def test_a_history_that_is_none_is_named(tmp_path: Path, rows: str) -> None:
+def test_a_damaged_history_is_refused(tmp_path: Path, rows: str) -> None:
     (tmp_path / "history.csv").write_text(rows)
-    with pytest.raises(CaptioningError, match="is no table of epochs"):
+    with pytest.raises(CaptioningError, match="is not a table of epochs"):
         read_history(tmp_path)

@@ -11,7 +11,8 @@ import pytest
 from pycocoevalcap.bleu.bleu import Bleu
 
 from captioning.errors import CaptioningError
-from captioning.evaluation.scores import has_java, score_captions
+from captioning.evaluation.meteor import has_java
+from captioning.evaluation.scores import score_captions
 from captioning.training.cider import CiderD
 
 REFERENCES = {
@@ -64,7 +65,7 @@ def test_words_that_only_look_like_markers_are_words() -> None:
     assert score_captions(captions, REFERENCES).corpus["BLEU-1"] > 0
 
 
-def test_references_without_a_word_are_none() -> None:
+def test_references_without_a_word_do_not_count() -> None:
     with pytest.raises(CaptioningError, match="a.jpg has no reference"):
         score_captions({"a.jpg": "a dog"}, {"a.jpg": ["", " . "]})
     captions = {"a.jpg": "a dog runs on grass", "b.jpg": "two kids"}
@@ -79,7 +80,7 @@ KNOWN = {
     "b.jpg": ["two children play in the sand", "two kids are playing in the sand"],
     "c.jpg": ["a man in a red shirt rides a bike", "a cyclist rides down the road"],
 }
-SAID = {
+CAPTIONS = {
     "a.jpg": "a brown dog runs on the green grass",
     "b.jpg": "two children are playing in the sand",
     "c.jpg": "a man in a blue shirt rides a bike on the road",
@@ -87,7 +88,7 @@ SAID = {
 
 
 def test_scores_of_known_captions_to_four_digits() -> None:
-    scores = score_captions(SAID, KNOWN)
+    scores = score_captions(CAPTIONS, KNOWN)
     wanted = {
         "BLEU-1": 92.5926,
         "BLEU-2": 80.9854,
@@ -97,27 +98,27 @@ def test_scores_of_known_captions_to_four_digits() -> None:
         "CIDEr": 376.4688,
     }
     assert {name: round(scores.corpus[name], 4) for name in wanted} == wanted
-    # By hand: 8 + 7 + 12 words said, 8 + 7 + 10 of them in a reference; the closest references
-    # have 9 + 7 + 9 words, so nothing is taken off for length.
+    # By hand: 8 + 7 + 12 words in the captions, 8 + 7 + 10 of them in a reference; the closest
+    # references have 9 + 7 + 9 words, so there is no brevity penalty.
     assert scores.corpus["BLEU-1"] == pytest.approx(100 * 25 / 27, abs=1e-4)
-    names = list(SAID)
+    names = list(CAPTIONS)
     ours = CiderD([[row.split() for row in KNOWN[name]] for name in names])
-    own = [100 * ours.score(place, SAID[name].split()) for place, name in enumerate(names)]
+    own = [100 * ours.score(place, CAPTIONS[name].split()) for place, name in enumerate(names)]
     assert [scores.cider[name] for name in names] == pytest.approx(own, abs=1e-4)
     assert scores.corpus["CIDEr"] == pytest.approx(np.mean(own), abs=1e-4)
 
 
-def test_photos_drawn_again_score_as_if_they_were_there_so_often() -> None:
-    scores = score_captions(SAID, KNOWN)
+def test_a_resample_scores_like_copies_of_its_photos() -> None:
+    scores = score_captions(CAPTIONS, KNOWN)
     drawn = np.array([[2, 0, 1], [0, 3, 0], [1, 1, 1]])
     found = scores._resampled(drawn)
     for row, counts in enumerate(drawn):
         copies = {
-            f"{name} {i}": name for name, n in zip(SAID, counts, strict=True) for i in range(n)
+            f"{name} {i}": name for name, n in zip(CAPTIONS, counts, strict=True) for i in range(n)
         }
         bleu, _ = Bleu(4).compute_score(
             {copy: KNOWN[name] for copy, name in copies.items()},
-            {copy: [SAID[name]] for copy, name in copies.items()},
+            {copy: [CAPTIONS[name]] for copy, name in copies.items()},
             verbose=0,
         )
         assert [found[f"BLEU-{n}"][row] for n in range(1, 5)] == pytest.approx(
@@ -129,7 +130,7 @@ def test_photos_drawn_again_score_as_if_they_were_there_so_often() -> None:
 
 @pytest.fixture
 def java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Puts a made-up `java`, a shell script, before all others."""
+    """Puts a fake `java`, a shell script, first on the path."""
 
     def make(lines: str) -> None:
         program = tmp_path / "java"
@@ -140,34 +141,36 @@ def java(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Non
     return make
 
 
-@pytest.mark.skipif(os.name == "nt", reason="the made-up java is a shell script")
-def test_a_java_that_does_not_run_is_none(java: Callable, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.skipif(os.name == "nt", reason="the fake java is a shell script")
+def test_a_java_that_does_not_run_does_not_count(
+    java: Callable, monkeypatch: pytest.MonkeyPatch
+) -> None:
     java("exit 0")
     assert has_java()
     java("echo no Java runtime, get one; exit 1")
     assert not has_java()
-    with pytest.raises(CaptioningError, match="METEOR wants Java"):
-        score_captions(SAID, KNOWN, meteor=True)
+    with pytest.raises(CaptioningError, match="METEOR needs Java"):
+        score_captions(CAPTIONS, KNOWN, meteor=True)
     monkeypatch.setenv("PATH", "")
     assert not has_java()
 
 
-@pytest.mark.skipif(os.name == "nt", reason="the made-up java is a shell script")
+@pytest.mark.skipif(os.name == "nt", reason="the fake java is a shell script")
 @pytest.mark.parametrize("after", ["exit 3", "while read -r _; do echo nonsense; done"])
-def test_a_meteor_that_breaks_is_told_and_does_not_hang(java: Callable, after: str) -> None:
+def test_a_failing_meteor_is_reported_and_does_not_hang(java: Callable, after: str) -> None:
     java(f'[ "$1" = -version ] && exit 0; {after}')
     with pytest.raises(CaptioningError, match="METEOR's Java program failed.*--no-meteor"):
-        score_captions(SAID, KNOWN, meteor=True)
+        score_captions(CAPTIONS, KNOWN, meteor=True)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="the made-up java is a shell script")
-def test_a_meteor_that_is_interrupted_ends(java: Callable) -> None:
+@pytest.mark.skipif(os.name == "nt", reason="the fake java is a shell script")
+def test_an_interrupted_meteor_ends(java: Callable) -> None:
     java('[ "$1" = -version ] && exit 0; exec sleep 60')
     before = signal.signal(signal.SIGALRM, lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.5)
         with pytest.raises(KeyboardInterrupt):
-            score_captions(SAID, KNOWN, meteor=True)
+            score_captions(CAPTIONS, KNOWN, meteor=True)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

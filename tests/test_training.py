@@ -14,9 +14,10 @@ import pytest
 
 from captioning.data.text import END, START
 from captioning.decoders.merge import MergeSteps, build_merge
+from captioning.inference.description import read_description
 from captioning.training.batches import CaptionBatches, shift
-from captioning.training.loop import compile_for_training
 from captioning.training.losses import WordLoss, loss_per_word
+from captioning.training.models import compile_for_training
 from captioning.training.settings import TrainingSettings
 from tests.conftest import ROOT, script
 
@@ -44,21 +45,21 @@ def test_shift_puts_markers_and_weights_where_they_belong() -> None:
 
 
 def test_the_end_of_a_caption_that_was_cut_off_is_not_learned() -> None:
-    assert shift([[4, 5], [6]], cut=2)[2].tolist() == [[1, 1, 0], [1, 1, 0]]
-    assert shift([[4, 5], [6]], cut=3)[2].tolist() == [[1, 1, 1], [1, 1, 0]]
+    assert shift([[4, 5], [6]], cut_at=2)[2].tolist() == [[1, 1, 0], [1, 1, 0]]
+    assert shift([[4, 5], [6]], cut_at=3)[2].tolist() == [[1, 1, 1], [1, 1, 0]]
 
 
 def test_an_epoch_has_each_caption_once_beside_its_own_photo() -> None:
     batches = toy_batches()
-    seen = []
+    found = []
     for index in range(len(batches)):
         (vectors, inputs), _, weights = batches[index]
         for vector, row, weight in zip(vectors, inputs, weights, strict=True):
             length = int(weight.sum()) - 1
-            seen.append((tuple(vector), tuple(row[1 : length + 1])))
+            found.append((tuple(vector), tuple(row[1 : length + 1])))
     every = np.random.default_rng(0).normal(size=(6, 3)).astype("float32")
     wanted = [(tuple(every[i % 6]), tuple(tokens)) for i, tokens in enumerate(CAPTIONS)]
-    assert sorted(seen) == sorted(wanted)
+    assert sorted(found) == sorted(wanted)
     assert batches.words == sum(len(tokens) + 1 for tokens in CAPTIONS)
 
 
@@ -74,7 +75,7 @@ def test_the_order_is_a_function_of_seed_and_epoch() -> None:
 
 
 def test_the_loss_equals_the_classic_prefix_by_prefix_loss() -> None:
-    """One sample a word, prefixes padded before, one-hot targets: the seed project's recipe."""
+    """A sample for each prefix of a caption, one-hot targets, as the original project trained."""
     model, batches = toy_model(), toy_batches()
     ours = loss_per_word(model, batches)
     layer = model.get_layer
@@ -95,7 +96,7 @@ def test_the_loss_equals_the_classic_prefix_by_prefix_loss() -> None:
     assert ours == pytest.approx(total / samples, abs=1e-5)
 
 
-def test_padding_moves_neither_loss_nor_gradient() -> None:
+def test_padding_does_not_change_the_loss() -> None:
     model = toy_model()
     vectors = np.ones((2, 3), "float32")
     inputs, targets, weights = shift([[4, 5], [6]])
@@ -191,7 +192,7 @@ def test_a_killed_training_ends_with_the_same_weights(
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_a_loss_that_is_no_number_stops_the_run(data_folder: Path, tmp_path: Path) -> None:
+def test_a_loss_that_is_not_finite_stops_the_training(data_folder: Path, tmp_path: Path) -> None:
     done = script(
         "train.py",
         "--data",
@@ -206,7 +207,7 @@ def test_a_loss_that_is_no_number_stops_the_run(data_folder: Path, tmp_path: Pat
         3,
     )
     assert done.returncode == 2
-    assert "not a number" in done.stderr
+    assert "is not finite" in done.stderr
     assert not (tmp_path / "m" / "captioner.json").exists()
 
 
@@ -224,3 +225,39 @@ def test_a_width_that_the_heads_can_not_divide_is_refused(
     assert done.returncode == 2
     assert f"--width {width} is not a multiple of {heads}" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_model_is_trained_further_on_corrected_captions(
+    grids_models: dict[str, Path], scenes_folder: Path, tmp_path: Path
+) -> None:
+    from captioning.app.corrections import keep_correction
+    from captioning.data.splits import split_by_name
+
+    images, model = scenes_folder / "Flicker8k_Dataset", grids_models["transformer"]
+    names = sorted(path.name for path in images.iterdir())[:30]
+    assert all(split_by_name(names)[split] for split in ("train", "dev"))
+    for name in names:
+        keep_correction(tmp_path / "corrections.jsonl", name, "a zebra on the grass", "a car")
+    prepare = ["features.py", "--images", images, "--text", tmp_path, "--output"]
+    done = script(*prepare, tmp_path / "data", "--like", model)
+    assert done.returncode == 0, done.stderr
+    further = [
+        "train.py",
+        "--initial",
+        model,
+        "--epochs",
+        1,
+        "--output",
+        tmp_path / "more",
+        "--data",
+    ]
+    done = script(*further, tmp_path / "data")
+    assert done.returncode == 0, done.stderr
+    about, before = read_description(tmp_path / "more"), read_description(model)
+    assert about["words"] == before["words"] and "zebra" not in about["words"]
+    assert about["training"]["before"] == before["training"]
+    done = script(*prepare, tmp_path / "other", "--encoder", "mini-xception", "--grids")
+    assert done.returncode == 0, done.stderr
+    done = script(*further, tmp_path / "other", "--overwrite")
+    assert done.returncode == 2
+    assert "another vocabulary" in done.stderr and "features.py --like" in done.stderr

@@ -269,10 +269,10 @@ def caption_all(
 
 def draw(captioner: "Captioner", photo: Path, caption: str, options: argparse.Namespace) -> None:
     """Write the picture of --attention."""
-    from captioning.pictures.attention_figure import draw_caption
+    from captioning.pictures.attention_figure import draw_attention
     from captioning.pictures.figures import save_figure
 
-    figure = draw_caption(captioner, photo, caption, options.max_pixels)
+    figure = draw_attention(captioner, photo, caption, options.max_pixels)
     save_figure(figure, options.attention)
 
 

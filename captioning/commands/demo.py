@@ -112,7 +112,7 @@ def train(prepared: Any, folder: Path, epochs: int, seed: int) -> Any:
     captioner = load(folder)
     result = evaluate(captioner, prepared, "dev", meteor=False, beam=1)
     say(f"dev scenes, greedy: {result.scores.line()}")
-    write_json(folder / "scores.json", result.about)
+    write_json(folder / "scores.json", result.summary)
     return captioner
 
 
@@ -123,7 +123,8 @@ def show(
     from PIL import Image
 
     from captioning.evaluation.predictions import caption_photos
-    from captioning.pictures.figures import contact_sheet, save_figure
+    from captioning.pictures.contact_sheet import contact_sheet
+    from captioning.pictures.figures import save_figure
     from captioning.scenes.captions import names_all
 
     found = caption_photos(captioner, prepared, prepared.splits["test"], beam=1)

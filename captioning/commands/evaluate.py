@@ -128,7 +128,9 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     sys.stdout.reconfigure(errors="backslashreplace")  # a caption may hold what it can't
     began = time.perf_counter()
     import_keras()
-    from captioning.evaluation.evaluation import evaluate, write_evaluation
+    from captioning.evaluation.evaluation import evaluate
+    from captioning.evaluation.result_files import write_evaluation
+    from captioning.evaluation.summary_text import summary_text
     from captioning.inference.captioner import load
 
     captioners = [load(*options.model, weights=options.weights)]
@@ -143,17 +145,17 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
             evaluate(captioner, prepared, options.split, meteor, **decoding)
             for captioner in captioners
         )
-        result.about["models"] = [folder.name for folder in options.model]
+        result.summary["models"] = [folder.name for folder in options.model]
         for against in other:
             result.compare(options.compare.name, against)
         # Printed first: whatever becomes of the files, the scores are there.
         print(
-            json.dumps(result.about, ensure_ascii=False)
+            json.dumps(result.summary, ensure_ascii=False)
             if options.format == "json"
-            else result.text(),
+            else summary_text(result.summary),
             flush=True,
         )
-        write_evaluation(result, options.model[0], together=len(options.model) > 1)
+        write_evaluation(result, options.model[0], is_ensemble=len(options.model) > 1)
         if options.report:
             from captioning.evaluation.report import write_report
 

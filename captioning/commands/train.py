@@ -21,7 +21,7 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
         prog=program,
         description=__doc__,
         epilog="Where no default is told, each decoder has its own; they are in "
-        "captioning/settings.py.",
+        "captioning/training/settings.py.",
     )
     add = parser.add_argument
     add(
@@ -148,13 +148,14 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
 
     import_keras()
     from captioning.training.run import train_model
+    from captioning.training.starting_point import StartingPoint
 
-    initial = load_trained_model(options.initial) if options.initial else None
-    teachers = list(map(load_trained_model, options.teacher))
+    starting_point = StartingPoint(
+        load_trained_model(options.initial) if options.initial else None,
+        list(map(load_trained_model, dict.fromkeys(options.teacher))),
+    )
     with only_run(options.output):
-        progress = train_model(
-            prepared, settings, options.output, options.resume, initial, teachers=teachers
-        )
+        progress = train_model(prepared, settings, options.output, options.resume, starting_point)
     best = progress.history[progress.best_epoch - 1]
     measure = (
         f"dev CIDEr {best['dev_CIDEr']:.1f}"

@@ -1,1 +1,1 @@
-"""Scores, and what explains them."""
+"""Scores of captions with intervals, and the report that explains them."""

@@ -1,19 +1,20 @@
-"""Does a model know when it is right? Captions by the model's confidence against their scores."""
+"""Calibration: whether a model's confidence in its captions goes with their scores."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from captioning.evaluation.bootstrap import RESAMPLES, interval_95
+
 BINS = 10
-
-
-RESAMPLES = 1000
 
 
 @dataclass(frozen=True)
 class Bin:
-    """Captions of like confidence. confidence: mean probability of a word, 0 to 1 (geometric);
-    score: their mean CIDEr; low, high: its 95% interval.
+    """Captions of similar confidence.
+
+    confidence: the mean probability of a word, 0 to 1 (geometric); score: their mean CIDEr; low,
+    high: its 95% interval.
     """
 
     photos: int
@@ -29,35 +30,32 @@ def bin_by_confidence(
     """Bins of equally many captions, the least confident first; intervals by the bootstrap.
 
     confidences: mean log-probability a word, (photos,); scores: each caption's own, (photos,).
+    With fewer captions than bins there is a bin for each.
     """
     generator = np.random.default_rng(seed)
-    made = []
+    found = []
+    # Equally many captions in each bin, not equal ranges of confidence: most captions are of
+    # middling confidence, and the outer bins would be too small for an interval.
     for part in np.array_split(np.argsort(confidences, kind="stable"), bins):
-        if len(part):
-            own = scores[part]
-            means = generator.choice(own, (RESAMPLES, len(own))).mean(axis=1)
-            low, high = np.quantile(means, [0.025, 0.975])
-            made.append(
-                Bin(
-                    len(part),
-                    float(np.exp(confidences[part].mean())),
-                    float(own.mean()),
-                    float(low),
-                    float(high),
-                )
-            )
-    return made
+        if not len(part):
+            continue
+        own = scores[part]  # (photos of the bin,)
+        means = generator.choice(own, (RESAMPLES, len(own))).mean(axis=1)  # (resamples,)
+        low, high = interval_95(means)
+        confidence = float(np.exp(confidences[part].mean()))
+        found.append(Bin(len(part), confidence, float(own.mean()), low, high))
+    return found
 
 
 def rank_correlation(first: np.ndarray, second: np.ndarray) -> float:
     """Spearman's rank correlation, ties sharing their mean rank; NaN where one is constant."""
-    ranks = [_ranks(np.asarray(values)) for values in (first, second)]
-    if any(np.ptp(row) == 0 for row in ranks):
+    ranks = np.stack([_ranks(np.asarray(values)) for values in (first, second)])  # (2, N)
+    if (np.ptp(ranks, axis=1) == 0).any():
         return float("nan")
-    return float(np.corrcoef(*ranks)[0, 1])
+    return float(np.corrcoef(ranks)[0, 1])
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)  # rank of the last of each group of equals
+    last = np.cumsum(counts)  # the rank of the last of each group of equal values
     return (last - (counts - 1) / 2)[place]

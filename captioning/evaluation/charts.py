@@ -1,4 +1,4 @@
-"""Charts of a report, as SVG that stands in a page and takes its colours, light or dark."""
+"""Charts of the report, as SVG inside the page that takes its colours, light or dark."""
 
 import html
 import io
@@ -19,36 +19,39 @@ COLOURS = {
     "#b0b0b0": "var(--line)",
     "#cccccc": "var(--line)",
 }
-"""Colours of Matplotlib's and ours, and the variables of the page's style that replace them."""
+"""Matplotlib's colours and ours, and the variables of the page's style that replace them."""
 
 
 SIZE = (4.6, 3.2)
-"""Inches of a chart: as wide as a phone, so that letters stay legible there."""
+"""Inches of a chart: about a phone's width, so that the letters stay legible there."""
 
 
-def svg_of(figure: Figure, name: str, label: str) -> str:
-    """The figure as an SVG element. name: of a chart in its page, unique; label: read aloud."""
+def figure_to_svg(figure: Figure, name: str, label: str) -> str:
+    """The figure as an SVG element. name: unique in the page; label: for screen readers."""
     file = io.StringIO()
-    nothing = dict.fromkeys(("Creator", "Date", "Format", "Type"))
-    with matplotlib.rc_context({"svg.fonttype": "none"}):
-        figure.savefig(file, format="svg", transparent=True, metadata=nothing)
+    no_metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))  # the same page each time
+    with matplotlib.rc_context({"svg.fonttype": "none"}):  # letters as text, in the page's font
+        figure.savefig(file, format="svg", transparent=True, metadata=no_metadata)
     svg = file.getvalue()
     svg = svg[svg.index("<svg") :]
     for colour, variable in COLOURS.items():
         svg = svg.replace(colour, variable)
+    # Matplotlib numbers the ids of each figure alike; in one page they must differ.
     svg = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{name}-", svg)
+    # Without a size of its own, the chart is as wide as its place in the page.
     width_and_height = re.compile(r' width="[\d.]+pt"| height="[\d.]+pt"')
     head, rest = svg.split(">", 1)
     head = width_and_height.sub("", head)
     return f'{head} role="img" aria-label="{html.escape(label)}">{rest}'
 
 
-def see_through(figure: Figure) -> Figure:
-    """The figure at a chart's size, its legends without a background of their own."""
+def fit_to_chart(figure: Figure) -> Figure:
+    """The figure, changed to a chart's size, and its legends' backgrounds to transparent."""
     figure.set_size_inches(*SIZE)
     for axes in figure.axes:
-        if axes.get_legend():
-            axes.get_legend().get_frame().set_alpha(0)
+        legend = axes.get_legend()
+        if legend:
+            legend.get_frame().set_alpha(0)  # white would hide the text in a dark page
     return figure
 
 
@@ -57,6 +60,7 @@ def draw_calibration(bins: Sequence[Bin]) -> Figure:
     figure = Figure(figsize=SIZE, layout="constrained")
     axes = figure.subplots()
     scores = [one.score for one in bins]
+    # Matplotlib wants the distances from the value, all the lower ones first.
     spread = [[one.score - one.low for one in bins], [one.high - one.score for one in bins]]
     confidence = [100 * one.confidence for one in bins]
     axes.errorbar(confidence, scores, spread, fmt="o-", color=BLUE, capsize=3)
@@ -67,7 +71,10 @@ def draw_calibration(bins: Sequence[Bin]) -> Figure:
 
 
 def draw_scores(scores: dict[str, dict], others: Sequence[tuple[str, dict[str, float]]]) -> Figure:
-    """Each score with its interval, and marks for the others': (name, {score: value})."""
+    """Each score with its interval, and marks for others' scores.
+
+    scores: as in `scores.json`; others: (name, {score: value}) of each, not all with all scores.
+    """
     figure = Figure(figsize=SIZE, layout="constrained")
     axes = figure.subplots()
     names = list(scores)
@@ -79,7 +86,7 @@ def draw_scores(scores: dict[str, dict], others: Sequence[tuple[str, dict[str, f
     ]
     rows = range(len(names))
     axes.errorbar(values, rows, xerr=spread, fmt="o", color=BLUE, capsize=3, label="this model")
-    for (label, theirs), marker in zip(others, "xD+^*", strict=False):
+    for (label, theirs), marker in zip(others, "xD+^*", strict=False):  # there are fewer
         known = [(theirs[name], row) for row, name in enumerate(names) if name in theirs]
         if known:
             axes.plot(

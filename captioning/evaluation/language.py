@@ -1,4 +1,4 @@
-"""How varied captions are."""
+"""How varied the generated captions are."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -10,20 +10,23 @@ import numpy as np
 def describe_language(
     captions: dict[str, str], references: dict[str, list[str]], train: Iterable[str]
 ) -> dict[str, Any]:
-    """How varied the captions are. train: the training captions, clean."""
-    said = Counter(word for caption in captions.values() for word in caption.split())
-    wanted = Counter(w for name in captions for row in references[name] for w in row.split())
-    known = set(train)
+    """The variety of clean captions, beside that of their references; as in `scores.json`.
+
+    train: the training captions, clean; without any, the share of captions that are copied from
+    them is None.
+    """
+    generated = Counter(word for caption in captions.values() for word in caption.split())
+    expected = Counter(w for name in captions for row in references[name] for w in row.split())
+    training = set(train)
+    copied = sum(caption in training for caption in captions.values())
+    lengths = [len(row.split()) for name in captions for row in references[name]]
     count = len(captions)
     return {
-        "vocabulary": len(said),
+        "vocabulary": len(generated),
         "distinct captions": round(len(set(captions.values())) / count, 4),
-        "word for word in training": (
-            round(sum(c in known for c in captions.values()) / count, 4) if known else None
-        ),
-        "mean length": round(sum(said.values()) / count, 2),
-        "mean length of references": round(
-            float(np.mean([len(row.split()) for name in captions for row in references[name]])), 2
-        ),
-        "never said": [word for word, _ in wanted.most_common() if word not in said][:20],
+        "word for word in training": round(copied / count, 4) if training else None,
+        "mean length": round(sum(generated.values()) / count, 2),
+        "mean length of references": round(float(np.mean(lengths)), 2),
+        # The references' most frequent words that no caption has.
+        "never said": [word for word, _ in expected.most_common() if word not in generated][:20],
     }

@@ -1,11 +1,11 @@
-"""Photos that a model was trained on are not scored."""
+"""The overlap of photos to score with training photos: scores on those mean little."""
 
 from collections.abc import Iterable
 from pathlib import Path
 
 from captioning.data.prepared import Prepared
 from captioning.errors import CaptioningError
-from captioning.evaluation.photos import ALL, some_of
+from captioning.evaluation.photos import ALL, first_names
 from captioning.inference.captioner import Captioner
 from captioning.inference.trained_on import trained_on
 
@@ -17,28 +17,29 @@ def refuse_overlap(
     train: list[str],
     contents: dict[str, str] | None = None,
 ) -> None:
-    """Raise `CaptioningError` with the list when photos to score were trained on.
+    """Raise `CaptioningError` with the list of photos that are to be scored but were trained on.
 
-    train: the training photos of the data at hand; the model's own list counts as well, and for
-    the split "all", which holds them, alone, if there is one. contents: SHA-256 of photos, by
-    which one is known under another name.
+    folder: the model's, with its own list of training photos; train: the training photos of the
+    data; contents: SHA-256 of photos' files by name, which finds renamed copies.
     """
     names, contents = set(names), contents or {}
     own = trained_on(folder, names, contents)
-    shared = own or set()
+    overlap = own or set()
+    # The split "all" contains the data's training photos, which say nothing about a model that
+    # has a list of its own. In all other cases both lists count.
     if own is None or split != ALL:
-        known = {contents[name] for name in train if name in contents}
-        shared |= names & set(train) | {n for n in names if contents.get(n) in known}
-    if shared:
+        digests = {contents[name] for name in train if name in contents}
+        overlap |= names & set(train) | {n for n in names if contents.get(n) in digests}
+    if overlap:
         raise CaptioningError(
-            f"{len(shared):,} photos of the {split} split were trained on: "
-            f"{some_of(sorted(shared))}; scores on them mean little; "
+            f"{len(overlap):,} photos of the {split} split were trained on: "
+            f"{first_names(sorted(overlap))}; scores on them mean little; "
             "--allow-overlap scores them all the same"
         )
 
 
 def training_captions(captioner: Captioner, prepared: Prepared) -> list[str]:
-    """The captions that a model was trained on, if the data at hand are those; else none."""
+    """The captions that a model was trained on; none unless the data have all of its photos."""
     train = prepared.splits.get("train", [])
     own = trained_on(captioner.bundle.folder, train, prepared.features.contents)
     if own is not None and len(own) < len(train):

@@ -1,4 +1,4 @@
-"""The photos to score: a split of prepared data, or a folder encoded now."""
+"""The photos to score: a split of prepared data, or a folder of photos that is encoded now."""
 
 from pathlib import Path
 
@@ -10,18 +10,19 @@ from captioning.vision.extraction import extract_features
 from captioning.vision.features import read_features
 
 ALL = "all"
-"""The split of every photo, straight from a folder."""
+"""The split of every photo in a folder."""
 
 
-NAMED = 10
+NAMES_SHOWN = 10
 """So many photos are named in a message."""
 
 
 def read_folder(images: Path, text: Path, split: str) -> Dataset:
-    """Photos and captions of which a split is to be scored; the split "all" is every photo.
+    """Photos and captions of a folder, one split of which is to be scored.
 
-    Training photos count as such though their files are elsewhere. Raises `CaptioningError` as
-    `read_dataset`, and when the split is empty.
+    The split "all" is every photo. Photos listed for training belong to the split "train" even
+    if their files are not in the folder: a copy of one under another name must not be scored
+    either. Raises `CaptioningError` as `read_dataset`, and when the split is empty.
     """
     dataset = read_dataset(images, text, needed=() if split == ALL else (split,))
     dataset.listed[ALL] = dataset.photos
@@ -35,18 +36,19 @@ def read_folder(images: Path, text: Path, split: str) -> Dataset:
 def encode_folder(
     captioner: Captioner, dataset: Dataset, split: str, scratch: Path, views: int
 ) -> Prepared:
-    """Encode the photos of a split, as many views of each, into the folder `scratch`.
+    """Encode the photos of a split, with so many views of each, into the folder `scratch`.
 
-    Raises `CaptioningError` when none of them can be read.
+    Raises `CaptioningError` when none of them can be read; those that can't are in `missing`.
     """
     names = dataset.splits[split]
     features = extract_features(captioner.encoder, dataset.images, names, scratch, views=views)
+    # One reason for all: most often the wrong folder, or a format that can't be read.
     if not features.vectors:
         name, reason = next(iter(features.failed.items()))
         raise CaptioningError(
             f"none of the {len(names):,} photos of the {split} split can be read: {name}: {reason}"
         )
-    features = read_features(scratch)  # with its grids
+    features = read_features(scratch)  # as extracted, and with the grids mapped from their file
     kept = [name for name in names if name in features.vectors]
     missing = {split: [name for name in dataset.listed[split] if name not in features.vectors]}
     splits = {**dataset.splits, split: kept}
@@ -62,6 +64,7 @@ def split_photos(splits: dict[str, list[str]], split: str) -> list[str]:
     return names
 
 
-def some_of(names: list[str]) -> str:
-    more = f", and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more
+def first_names(names: list[str]) -> str:
+    """The first `NAMES_SHOWN` names and how many more there are, for a message."""
+    more = f", and {len(names) - NAMES_SHOWN:,} more" if len(names) > NAMES_SHOWN else ""
+    return ", ".join(names[:NAMES_SHOWN]) + more

@@ -1,4 +1,4 @@
-"""A model's captions of photos, from their vectors."""
+"""A model's captions of photos, from their stored vectors and grids."""
 
 from typing import Any
 
@@ -9,21 +9,22 @@ from captioning.errors import CaptioningError
 from captioning.inference.captioner import Captioner
 
 PHOTOS_AT_ONCE = 250
-"""So many photos' grids are in memory while a split is captioned."""
+"""The grids of so many photos are in memory while a split is captioned."""
 
 
 def caption_photos(
     captioner: Captioner, prepared: Prepared, names: list[str], **decoding: Any
 ) -> dict[str, tuple[str, float]]:
-    """Caption and confidence (mean log-probability a word) of photos, from their vectors.
+    """Caption and confidence (mean log-probability a word) of photos, by file name.
 
     Raises `CaptioningError` when the vectors were made by another encoder than the model's.
     """
     check_encoder_fits(captioner, prepared)
     views = captioner.settings(**decoding).views
-    captions = {}
+    captions: dict[str, tuple[str, float]] = {}
     for start in range(0, len(names), PHOTOS_AT_ONCE):
         some = names[start : start + PHOTOS_AT_ONCE]
+        # Slice by slice: the grids of a whole split don't fit into memory.
         found = captioner.describe(*read_inputs(captioner, prepared, some, views), **decoding)
         captions |= {
             name: (captioner.text(best[0]), best[0].score)
@@ -35,14 +36,18 @@ def caption_photos(
 def read_inputs(
     captioner: Captioner, prepared: Prepared, names: list[str], views: int = 1
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """What the captioner reads of photos: vectors (photos, D), and, where it looks at them, grids
-    (photos, views, regions, D).
+    """The captioner's inputs: vectors, float32 (photos, D), and grids, or None if it reads none.
+
+    Grids are float16 (photos, views, regions, D). Raises `CaptioningError` where they, or some
+    of the views, are missing.
     """
-    vectors, grids = prepared.features.matrix(names), None
-    if captioner.reads_grids:
-        rows = prepared.features.grid_rows(names, views)[:, :views]
-        grids = prepared.features.grids[rows]  # (photos, views, regions, D)
-    return vectors, grids
+    vectors = prepared.features.matrix(names)
+    if not captioner.reads_grids:
+        return vectors, None
+    rows = prepared.features.grid_rows(names, views)[:, :views]  # (photos, views)
+    grids = prepared.features.grids
+    assert grids is not None  # or `grid_rows` has raised
+    return vectors, grids[rows]
 
 
 def check_encoder_fits(captioner: Captioner, prepared: Prepared) -> None:

@@ -1,81 +1,46 @@
-"""A page about a model's captions of a split, for people: one file, no network, all inside.
+"""The report: one HTML page about a model's captions of a split, without any other file.
 
-Scores beside published ones, the training, photos with their captions, whether the model knows
-when it is right, objects made up and passed over, and where the decoder looks.
+Scores beside published ones, the training, photos with their captions, calibration, hallucinated
+and missed objects, and attention. `report.html` is the template; here is what fills it.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from PIL import Image
 
 from captioning.data.prepared import Prepared
+from captioning.evaluation.album import Album
 from captioning.evaluation.calibration import bin_by_confidence, rank_correlation
-from captioning.evaluation.charts import draw_calibration, draw_scores, see_through, svg_of
+from captioning.evaluation.charts import draw_calibration, draw_scores, figure_to_svg, fit_to_chart
 from captioning.evaluation.evaluation import Evaluation
-from captioning.evaluation.objects import find_object_errors, object_words
+from captioning.evaluation.objects import ObjectErrors, find_object_errors, object_words
 from captioning.evaluation.predictions import read_inputs
+from captioning.evaluation.published import PUBLISHED
 from captioning.evaluation.scores import score_captions
 from captioning.files.text import write_text
 from captioning.inference.captioner import Captioner
 from captioning.pictures.attention_maps import overlay_attention, region_name
-from captioning.pictures.figures import draw_curves
+from captioning.pictures.curves import draw_curves
 from captioning.training.history import read_history
-from captioning.vision.images import UnreadableImageError, as_data, open_image
+from captioning.vision.images import as_data
 
 TEMPLATE = "report.html"
 
 
 PHOTOS_SHOWN = 6
-"""So many of the best, of the median and of the worst."""
+"""So many of the best, of the median and of the worst photos."""
 
 
 WORDS_SHOWN = 12
+"""So many of the hallucinated and of the missed objects."""
 
 
 THUMBNAIL, TILE = 360, 200
-"""Pixels of the longer side of a photo, and of a photo under a word's attention."""
-
-
-@dataclass(frozen=True)
-class Published:
-    """Scores that others report for Flickr8k's test split. short: for a table's narrow head."""
-
-    short: str
-    name: str
-    source: str
-    link: str
-    scores: dict[str, float]
-
-
-PUBLISHED = (
-    Published(
-        "merge, VGG",
-        "Tanti et al. 2018: a merge model on VGG vectors, mean of three runs",
-        "Where to put the image in an image caption generator",
-        "https://arxiv.org/abs/1703.09137",
-        {
-            "BLEU-1": 60.0,
-            "BLEU-2": 41.3,
-            "BLEU-3": 27.3,
-            "BLEU-4": 17.8,
-            "ROUGE-L": 44.4,
-            "CIDEr": 46.9,
-        },
-    ),
-    Published(
-        "hard attention, VGG",
-        "Xu et al. 2015: hard attention on a grid of VGG",
-        "Show, Attend and Tell",
-        "https://arxiv.org/abs/1502.03044",
-        {"BLEU-1": 67.0, "BLEU-2": 45.7, "BLEU-3": 31.4, "BLEU-4": 21.3},
-    ),
-)
+"""Pixels of the longer side of a photo, and of a tile of attention."""
 
 
 def write_report(
@@ -86,15 +51,16 @@ def write_report(
     photos: Path,
     path: Path,
 ) -> None:
-    """Write the page of an evaluation to `path`.
+    """Write the report of an evaluation to `path`.
 
     models: the folders whose histories are drawn; photos: the folder of the photos, which may be
-    incomplete or missing: what lacks its photo is shown without.
+    incomplete or missing: captions are then shown without their photos. Raises `CaptioningError`
+    for a `history.csv` that can't be read, or when the page can't be written.
     """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
-        undefined=StrictUndefined,
+        undefined=StrictUndefined,  # a variable that is misspelt is an error, not an empty place
         trim_blocks=True,
         lstrip_blocks=True,
     )
@@ -102,7 +68,7 @@ def write_report(
     environment.filters["percent"] = lambda value: f"{100 * value:.0f}%"
     album = Album(photos)
     page = environment.get_template(TEMPLATE).render(
-        about=result.about,
+        summary=result.summary,
         title=" + ".join(folder.name for folder in models),
         scores=_scores(result),
         trainings=[_training(folder, number) for number, folder in enumerate(models)],
@@ -112,57 +78,35 @@ def write_report(
         words_shown=WORDS_SHOWN,
         shares=("distinct captions", "word for word in training"),
         attention=_attention(result, captioner, prepared, album),
-        missing=sorted(album.missing),
+        missing=sorted(album.missing),  # after the groups and the attention have opened photos
         photos_folder=photos,
     )
     write_text(path, page)
 
 
-class Album:
-    """Photos of a folder as pictures inside a page; remembers which were missing."""
+def human_scores(references: dict[str, list[str]]) -> dict[str, float] | None:
+    """Scores of captions by people: each photo's references in turn against its others, the mean.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = Path(folder)
-        self.missing: set[str] = set()
-
-    def open(self, name: str, longest: int) -> Image.Image | None:
-        """The photo, its longer side at most `longest` pixels; None where it can't be read."""
-        try:
-            photo = open_image(self._folder / name)
-        except UnreadableImageError:
-            self.missing.add(name)
-            return None
-        photo.thumbnail((longest, longest))
-        return photo
-
-    def data(self, name: str, longest: int) -> str | None:
-        """The photo of `open` as a `data:` address."""
-        photo = self.open(name, longest)
-        return photo and as_data(photo)
-
-
-def people_scores(references: dict[str, list[str]]) -> dict[str, float] | None:
-    """What people reach: each photo's references in turn against its others, the mean.
-
-    None where not all photos have two references.
+    None unless all photos have two references.
     """
     rounds = min(map(len, references.values()))
     if rounds < 2:
         return None
     found = []
     for turn in range(rounds):
-        said = {name: rows[turn] for name, rows in references.items()}
+        held_out = {name: rows[turn] for name, rows in references.items()}
         rest = {name: rows[:turn] + rows[turn + 1 :] for name, rows in references.items()}
-        found.append(score_captions(said, rest).corpus)
+        found.append(score_captions(held_out, rest).corpus)
     return {score: float(np.mean([one[score] for one in found])) for score in found[0]}
 
 
 def _scores(result: Evaluation) -> dict[str, Any]:
-    """The table and the chart: this model's scores, people's on the same photos, published."""
-    people = people_scores(result.references)
+    """The table and the chart: scores of this model, of people on the same photos, of papers."""
+    people = human_scores(result.references)
     others = [(p.short, p.scores) for p in PUBLISHED]
     if people:
         others.append(("people, here", people))
+    # None where a score is not known: people have no METEOR here, papers lack some scores.
     rows = [
         {
             "name": name,
@@ -170,10 +114,10 @@ def _scores(result: Evaluation) -> dict[str, Any]:
             "people": people and people.get(name),
             "published": [p.scores.get(name) for p in PUBLISHED],
         }
-        for name, row in result.about["scores"].items()
+        for name, row in result.summary["scores"].items()
     ]
-    chart = svg_of(
-        draw_scores(result.about["scores"], others),
+    chart = figure_to_svg(
+        draw_scores(result.summary["scores"], others),
         "scores",
         "Each score of this model with its interval, and published scores; the table has them all",
     )
@@ -181,16 +125,18 @@ def _scores(result: Evaluation) -> dict[str, Any]:
 
 
 def _training(folder: Path, number: int) -> dict[str, Any]:
+    """The curves and the rows of a model's training. number: of the model, for the chart's id."""
     history = read_history(folder)
     if not history:
         return {"name": folder.name, "chart": None, "rows": []}
-    ends = ", ".join(
+    # Read aloud in place of the chart: each curve's first and last value.
+    changes = ", ".join(
         f"{key} from {history[0][key]:.3g} to {history[-1][key]:.3g}"
         for key in history[0]
         if key not in ("epoch", "seconds", "learning_rate")
     )
-    label = f"Training of {folder.name} over {len(history)} epochs: {ends}"
-    chart = svg_of(see_through(draw_curves(history)), f"training{number}", label)
+    label = f"Training of {folder.name} over {len(history)} epochs: {changes}"
+    chart = figure_to_svg(fit_to_chart(draw_curves(history)), f"training{number}", label)
     return {"name": folder.name, "chart": chart, "rows": history}
 
 
@@ -204,6 +150,7 @@ def _groups(result: Evaluation, album: Album) -> list[dict[str, Any]]:
                     "name": photo,
                     "data": album.data(photo, THUMBNAIL),
                     "caption": result.captions[photo][0],
+                    # of the mean log-probability: the geometric mean of the probabilities
                     "confidence": math.exp(result.captions[photo][1]),
                     "cider": result.scores.cider[photo],
                     "references": result.references[photo],
@@ -216,9 +163,10 @@ def _groups(result: Evaluation, album: Album) -> list[dict[str, Any]]:
 
 
 def _ranked(result: Evaluation, count: int = PHOTOS_SHOWN) -> dict[str, list[str]]:
+    """The names of the photos of each group; with few photos the groups overlap."""
     cider = result.scores.cider
     names = sorted(cider, key=lambda name: (-cider[name], name))
-    start = max(0, (len(names) - count) // 2)
+    start = max(0, (len(names) - count) // 2)  # the median is in the middle of its group
     return {
         "Best": names[:count],
         "Median": names[start : start + count],
@@ -227,35 +175,39 @@ def _ranked(result: Evaluation, count: int = PHOTOS_SHOWN) -> dict[str, list[str
 
 
 def _calibration(result: Evaluation) -> dict[str, Any]:
+    """The bins with their chart, and the rank correlation of confidence and CIDEr."""
     cider = result.scores.cider
+    # Both in the order of the captions: (photos,).
     confidences = np.array([confidence for _, confidence in result.captions.values()])
     scores = np.array([cider[name] for name in result.captions])
     bins = bin_by_confidence(confidences, scores)
     label = "Mean CIDEr by confidence: " + "; ".join(
         f"{100 * one.confidence:.0f}% confident, CIDEr {one.score:.0f}" for one in bins
     )
-    chart = svg_of(draw_calibration(bins), "calibration", label)
+    chart = figure_to_svg(draw_calibration(bins), "calibration", label)
     return {"bins": bins, "chart": chart, "correlation": rank_correlation(confidences, scores)}
 
 
-def _objects(result: Evaluation, prepared: Prepared) -> Any:
-    said = {name: caption for name, (caption, _) in result.captions.items()}
+def _objects(result: Evaluation, prepared: Prepared) -> ObjectErrors:
+    # All captions of the data: the more uses of a word there are, the surer what it is.
     objects = object_words(row for rows in prepared.captions.values() for row in rows)
-    return find_object_errors(said, result.references, objects)
+    return find_object_errors(result.texts, result.references, objects)
 
 
 def _attention(
     result: Evaluation, captioner: Captioner, prepared: Prepared, album: Album
 ) -> list[dict[str, Any]] | None:
-    """Photos with a tile a word; None for models that don't look at parts of a photo."""
+    """Photos with a tile for each word; None for models without attention."""
     if not captioner.reads_grids:
         return None
     ranked = _ranked(result)
-    names = dict.fromkeys([ranked["Best"][0], *ranked["Median"][:2], ranked["Worst"][0]])
-    photos = {name: album.open(name, TILE) for name in names}
-    names = [name for name, photo in photos.items() if photo]
-    if not names:
-        return []
+    # A dict removes the names that are in two groups, and keeps the order.
+    chosen = dict.fromkeys([ranked["Best"][0], *ranked["Median"][:2], ranked["Worst"][0]])
+    opened = {name: album.open(name, TILE) for name in chosen}
+    photos = {name: photo for name, photo in opened.items() if photo}
+    if not photos:
+        return []  # the template tells it from None
+    names = list(photos)
     captions = [result.captions[name][0] for name in names]
     looks = captioner.look(*read_inputs(captioner, prepared, names), captions)
     return [
@@ -267,11 +219,11 @@ def _attention(
             "tiles": [
                 {
                     "word": word,
-                    "place": region_name(shares),
-                    "data": as_data(overlay_attention(photos[name], shares)),
+                    "place": region_name(weights),
+                    "data": as_data(overlay_attention(photos[name], weights)),
                 }
-                for word, shares in zip(caption.split(), own, strict=True)
+                for word, weights in zip(caption.split(), own, strict=True)
             ],
         }
-        for name, caption, own in zip(names, captions, looks, strict=True)
+        for name, caption, own in zip(names, captions, looks or [], strict=True)
     ]

@@ -1,1 +1,1 @@
-"""Figures: curves, networks, captions under photos, attention."""
+"""Figures for people: curves, layers, captions below photos, attention, explanations."""

@@ -1,4 +1,4 @@
-"""A picture of what a decoder looks at: a tile a word, the photo lit up where it looks."""
+"""A figure of attention: a tile for each word, the photo lit where the decoder attends to."""
 
 from pathlib import Path
 
@@ -19,37 +19,37 @@ TILE = 320
 """Pixels of a tile's longer side."""
 
 
-def draw_caption(
+def draw_attention(
     captioner: Captioner, photo: Path, caption: str, max_pixels: int = MAX_PIXELS
 ) -> Figure:
     """The photo, then a tile for each word of its caption.
 
-    Raises `CaptioningError` for a model that doesn't look at places of a photo, and
-    `UnreadableImageError` for a photo that can't be read.
+    Raises `CaptioningError` for a model without attention, and `UnreadableImageError` for a
+    photo that can't be read.
     """
     image = open_image(photo, max_pixels)
     pixels = to_array(image, captioner.bundle.encoder["size"])[None]  # (1, size, size, 3)
     maps = captioner.look(*captioner.encode(pixels), [caption])
     if maps is None:
         raise CaptioningError(
-            f"the decoder of {captioner.bundle.folder} reads a photo as a whole and looks "
-            "nowhere; --attention wants an attention or a transformer decoder"
+            f"the model in {captioner.bundle.folder} reads a photo as one vector and has no "
+            "attention to draw; take a model with an attention or a transformer decoder"
         )
-    return draw_words(image, caption.split(), maps[0])
+    return draw_attention_maps(image, caption.split(), maps[0])
 
 
-def draw_words(photo: Image.Image, words: list[str], maps: np.ndarray) -> Figure:
-    """The photo, then a tile a word. maps: (words, side, side), where the decoder looked."""
-    photo = photo.copy()
+def draw_attention_maps(photo: Image.Image, words: list[str], maps: np.ndarray) -> Figure:
+    """The photo, then a tile for each word. maps: attention weights, (words, side, side)."""
+    photo = photo.copy()  # `thumbnail` works in place
     photo.thumbnail((TILE, TILE))
-    tiles = [photo] + [overlay_attention(photo, shares) for shares in maps]
+    tiles = [photo] + [overlay_attention(photo, weights) for weights in maps]
     columns = min(COLUMNS, len(tiles))
     rows = -(-len(tiles) // columns)
-    high = 2.2 * photo.height / photo.width + 0.45
-    figure = Figure(figsize=(2.2 * columns, high * rows), layout="constrained")
+    height = 2.2 * photo.height / photo.width + 0.45  # inches of a tile and of the word above it
+    figure = Figure(figsize=(2.2 * columns, height * rows), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat:
-        axes.axis("off")
+        axes.axis("off")  # also of places that stay empty
     for axes, tile, word in zip(grid.flat, tiles, ["", *words], strict=False):
         axes.imshow(tile)
         axes.set_title(word, fontsize=18, color=INK)

@@ -1,1 +1,1 @@
-"""Batches, losses, the loop, checkpoints, self-critical fine-tuning, distillation."""
+"""Training: cross-entropy, distillation, self-critical fine-tuning, checkpoints."""

@@ -1,19 +1,41 @@
-"""The batch generator: captions as numbers, grouped by length, for `keras.Model.fit`."""
+"""Batches for `keras.Model.fit`: captions as token numbers, grouped by length, with their photos.
+
+Targets are made for teacher forcing: at each step the decoder reads the words before and
+predicts the next one.
+"""
+
+from dataclasses import dataclass
 
 import keras
 import numpy as np
 
+from captioning.data.prepared import Prepared
 from captioning.data.text import END, PADDING, START
+from captioning.decoders.kinds import READ_GRIDS
+from captioning.errors import CaptioningError, command_line
+from captioning.training.settings import TrainingSettings
+
+
+@dataclass(frozen=True)
+class Weighting:
+    """How much the targets of sampled captions count in the loss.
+
+    captions: float32, a factor for each caption, (captions,) or, for `PhotoBatches`, (photos, C);
+    cut_at: a caption of so many words was cut off there, so its end token has weight 0.
+    """
+
+    captions: np.ndarray
+    cut_at: int | None = None
 
 
 def shift(
-    captions: list[list[int]], cut: int | None = None
+    captions: list[list[int]], cut_at: int | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Inputs, targets and weights of a batch of captions (numbers without markers).
+    """Inputs, targets and weights of a batch of captions (token numbers without markers).
 
     inputs and targets: int32 (captions, steps), `<start> a dog` and `a dog <end>`, padded at
-    the end; weights: float32 (captions, steps), 1 where the target is a word or the end. Captions
-    of `cut` words were cut off there: that they end is not to be learned.
+    the end; weights: float32 (captions, steps), 1 where the target is a word or the end token.
+    cut_at: as in `Weighting`.
     """
     steps = max(map(len, captions)) + 1
     inputs = np.full((len(captions), steps), PADDING, np.int32)
@@ -21,31 +43,41 @@ def shift(
     for row, tokens in enumerate(captions):
         inputs[row, : len(tokens) + 1] = [START, *tokens]
         targets[row, : len(tokens) + 1] = [*tokens, END]
-    learned = targets != PADDING
-    if cut is not None and cut < steps:
-        learned[:, cut] &= targets[:, cut] != END
-    return inputs, targets, learned.astype(np.float32)
+    is_learned = targets != PADDING
+    if cut_at is not None and cut_at < steps:
+        # Only a caption of exactly `cut_at` words has its end token in this column. The decoder
+        # never chose that token, so it must not learn to end there.
+        is_learned[:, cut_at] &= targets[:, cut_at] != END
+    return inputs, targets, is_learned.astype(np.float32)
 
 
 def shift_by_photo(
-    captions: list[list[list[int]]], most: int, cut: int | None = None
+    captions: list[list[list[int]]], per_photo: int, cut_at: int | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """As `shift`, of photos with at most `most` captions each: (photos, most, steps), all three.
+    """As `shift`, of photos with up to `per_photo` captions: all (photos, per_photo, steps).
 
-    Of captions that a photo lacks all is padding but the markers.
+    A photo with fewer captions is filled up with empty ones, of which only the markers are no
+    padding; `caption_mask` tells them apart.
     """
-    flat = [tokens for own in captions for tokens in own + [[]] * (most - len(own))]
+    flat = [tokens for own in captions for tokens in own + [[]] * (per_photo - len(own))]
     inputs, targets, weights = (
-        part.reshape(len(captions), most, -1) for part in shift(flat, cut)
-    )  # (photos, most, steps)
+        part.reshape(len(captions), per_photo, -1) for part in shift(flat, cut_at)
+    )  # (photos, per_photo, steps)
     return inputs, targets, weights
 
 
-class Batches(keras.utils.PyDataset):
-    """Batches drawn so that rows of like length share one and hardly any padding is computed.
+def caption_mask(captions: list[list[list[int]]]) -> np.ndarray:
+    """Which captions of `shift_by_photo` are real: bool (photos, C), C of the photo with most."""
+    counts = np.array([len(own) for own in captions])  # (photos,)
+    return np.arange(counts.max()) < counts[:, None]
 
-    The order is a function of seed and epoch alone: an interrupted run goes on with the order
-    it would have had.
+
+class Batches(keras.utils.PyDataset):
+    """Batches of rows of similar length, so that hardly any padding is computed.
+
+    The order depends on seed and epoch alone: a resumed run draws the order that it would have
+    had without the interruption. `words` is how many words, end tokens included, an epoch
+    predicts.
     """
 
     def __init__(self, lengths: np.ndarray, words: int, batch_size: int, seed: int) -> None:
@@ -60,29 +92,34 @@ class Batches(keras.utils.PyDataset):
         """Draw the order of an epoch."""
         self.epoch = epoch
         generator = np.random.default_rng((self._seed, epoch))
+        # Shuffled first, then sorted stably by length: rows of one length stay in random order,
+        # so that a batch has other captions in each epoch. The batches are shuffled at the end.
         order = generator.permutation(len(self._lengths))
         order = order[np.argsort(self._lengths[order], kind="stable")]
         batches = np.split(order, range(self._batch_size, len(order), self._batch_size))
-        drawn = list(generator.permutation(len(batches)))
-        # Keras looks at the first two batches to learn which dimensions vary: let theirs differ.
-        lengths = [self._lengths[batches[i]].max() for i in drawn]
-        other = next((k for k, n in enumerate(lengths) if n != lengths[0]), None)
+        batch_order = list(generator.permutation(len(batches)))
+        # Keras takes the shapes of the first two batches to find out which dimensions vary. Were
+        # these two equally long, it would refuse the first batch of another length.
+        longest = [self._lengths[batches[i]].max() for i in batch_order]
+        other = next((k for k, length in enumerate(longest) if length != longest[0]), None)
         if other is not None:
-            drawn[1], drawn[other] = drawn[other], drawn[1]
-        self._batches = [batches[i] for i in drawn]
+            batch_order[1], batch_order[other] = batch_order[other], batch_order[1]
+        self._batches = [batches[i] for i in batch_order]
 
     def __len__(self) -> int:
         return len(self._batches)
 
+    def captions_at(self, index: int) -> np.ndarray:
+        """The positions of a batch's captions among all captions, int; -1 for no caption."""
+        raise NotImplementedError
+
 
 class CaptionBatches(Batches):
-    """Batches of whole captions with their photos' vectors.
+    """Batches of captions, each with its photo's vector: for decoders that read vectors.
 
-    vectors: float32 (photos, D); photos: for each caption its photo's row in `vectors`;
-    captions: the numbers of each caption, without markers. An item is
-    `((vectors, inputs), targets, weights)`, shapes (B, D), (B, T), (B, T), (B, T). `words` is how
-    many words, ends included, an epoch predicts. `worth`, float32 (captions,), multiplies the
-    weights; `cut` as in `shift`.
+    vectors: float32 (photos, D); photos: int (captions,), each caption's row in `vectors`;
+    captions: their token numbers, without markers. An item is
+    `((vectors, inputs), targets, weights)`, shapes (B, D), (B, T), (B, T), (B, T).
     """
 
     def __init__(
@@ -92,34 +129,36 @@ class CaptionBatches(Batches):
         captions: list[list[int]],
         batch_size: int = 128,
         seed: int = 0,
-        worth: np.ndarray | None = None,
-        cut: int | None = None,
+        weighting: Weighting | None = None,
     ) -> None:
         self._vectors, self._photos, self._captions = vectors, np.asarray(photos), captions
-        self._cut = cut
-        self._worth = np.ones(len(captions), np.float32) if worth is None else worth
+        self._weighting = weighting or Weighting(np.ones(len(captions), np.float32))
         lengths = np.array([len(tokens) for tokens in captions])
         super().__init__(lengths, int(lengths.sum()) + len(lengths), batch_size, seed)
 
     def __getitem__(self, index: int) -> tuple:
         rows = self._batches[index]
-        inputs, targets, weights = shift([self._captions[row] for row in rows], self._cut)
-        weights *= self._worth[rows, None]
+        inputs, targets, weights = shift(
+            [self._captions[row] for row in rows], self._weighting.cut_at
+        )
+        weights *= self._weighting.captions[rows, None]
         return (self._vectors[self._photos[rows]], inputs), targets, weights
 
     def captions_at(self, index: int) -> np.ndarray:
-        """The places of a batch's captions among all: int (B,)."""
+        """The positions of a batch's captions among all captions: int (B,)."""
         return self._batches[index]
 
 
 class PhotoBatches(Batches):
-    """Batches of photos' grids, each with all of its captions.
+    """Batches of photos' grids, each with all of its captions: for decoders that read grids.
+
+    A grid is far larger than a caption: with all captions of a photo in one batch, it is read and
+    projected once instead of five times.
 
     grids: float16 (rows, regions, D); views: int (photos, views), the rows of each photo and of
     its other views (mirrored, say), of which each epoch draws one; captions: for each photo its
-    captions' numbers, without markers. An item is `((grids, inputs), targets, weights)`, shapes
-    (P, regions, D), (P, C, T), (P, C, T), (P, C, T). `words` as in `CaptionBatches`; `worth`,
-    float32 (photos, C), multiplies the weights; `cut` as in `shift`.
+    captions' token numbers, without markers. An item is `((grids, inputs), targets, weights)`,
+    shapes (P, regions, D), (P, C, T), (P, C, T), (P, C, T).
     """
 
     def __init__(
@@ -129,17 +168,16 @@ class PhotoBatches(Batches):
         captions: list[list[list[int]]],
         batch_size: int = 32,
         seed: int = 0,
-        worth: np.ndarray | None = None,
-        cut: int | None = None,
+        weighting: Weighting | None = None,
     ) -> None:
-        self._grids, self._views, self._captions, self._cut = grids, views, captions, cut
-        self._most = max(map(len, captions))
-        counts = np.array([len(own) for own in captions])
-        there = np.arange(self._most) < counts[:, None]  # (photos, C)
-        first = np.cumsum(counts) - counts  # (photos,)
-        self._places = np.where(there, first[:, None] + np.arange(self._most), -1)  # (photos, C)
-        # Captions that a photo lacks have no weight.
-        self._worth = there.astype(np.float32) if worth is None else worth
+        self._grids, self._views, self._captions = grids, views, captions
+        mask = caption_mask(captions)  # (photos, C)
+        self._per_photo = mask.shape[1]
+        counts = mask.sum(axis=1)  # (photos,)
+        first = np.cumsum(counts) - counts  # (photos,), each photo's first caption among all
+        self._positions = np.where(mask, first[:, None] + np.arange(self._per_photo), -1)
+        # Captions that fill up a photo have weight 0.
+        self._weighting = weighting or Weighting(mask.astype(np.float32))
         lengths = np.array([max(map(len, own)) for own in captions])
         words = sum(len(tokens) + 1 for own in captions for tokens in own)
         super().__init__(lengths, words, batch_size, seed)
@@ -147,13 +185,53 @@ class PhotoBatches(Batches):
     def __getitem__(self, index: int) -> tuple:
         rows = self._batches[index]
         views = self._views[rows]  # (P, views)
+        # A generator of its own for each batch: two workers may ask for batches in any order.
         generator = np.random.default_rng((self._seed, self.epoch, index))
         drawn = views[np.arange(len(rows)), generator.integers(views.shape[1], size=len(rows))]
         own = [self._captions[row] for row in rows]
-        inputs, targets, weights = shift_by_photo(own, self._most, self._cut)  # (P, C, T)
-        weights *= self._worth[rows, :, None]
+        inputs, targets, weights = shift_by_photo(
+            own, self._per_photo, self._weighting.cut_at
+        )  # (P, C, T)
+        weights *= self._weighting.captions[rows, :, None]
         return (self._grids[drawn], inputs), targets, weights
 
     def captions_at(self, index: int) -> np.ndarray:
-        """The places of a batch's captions among all: int (P, C), -1 where a photo has fewer."""
-        return self._places[self._batches[index]]
+        """The positions of a batch's captions among all: int (P, C), -1 where a photo has fewer."""
+        return self._positions[self._batches[index]]
+
+
+def make_batches(prepared: Prepared, split: str, settings: TrainingSettings) -> Batches:
+    """The batches of a split, "train" or "dev", for the decoder of these settings.
+
+    Raises `CaptioningError` when the decoder reads grids and there are none.
+    """
+    # Dev's batches are larger: without gradients they take less memory.
+    size = settings.batch_size * (2 if split != "train" else 1)
+    if settings.decoder in READ_GRIDS:
+        names = prepared.splits[split]
+        views = prepared.features.grid_rows(names)  # (photos, views)
+        if split != "train":
+            views = views[:, :1]  # dev's loss is always of the photo itself, never mirrored
+        by_photo = encode_captions(prepared, names)
+        return PhotoBatches(grids_of(prepared), views, by_photo, size, settings.seed)
+    names, photos, captions = prepared.encoded(split)
+    vectors = prepared.features.matrix(names)
+    return CaptionBatches(vectors, np.array(photos), captions, size, settings.seed)
+
+
+def encode_captions(prepared: Prepared, names: list[str]) -> list[list[list[int]]]:
+    """The token numbers of the captions of some photos, photo by photo, without markers."""
+    return [list(map(prepared.tokenizer.encode, prepared.captions[name])) for name in names]
+
+
+def grids_of(prepared: Prepared) -> np.ndarray:
+    """The grids of all photos and views, float16 (rows, regions, D).
+
+    Raises `CaptioningError` when the features were extracted without grids.
+    """
+    grids = prepared.features.grids
+    if grids is None:
+        raise CaptioningError(
+            f"the data have no grids; run {command_line('features')} with --grids"
+        )
+    return grids

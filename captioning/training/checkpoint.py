@@ -1,4 +1,4 @@
-"""Where a run stands after each epoch, so that it can go on after a stop."""
+"""The checkpoint after each epoch, from which an interrupted training is resumed."""
 
 import shutil
 from dataclasses import asdict, dataclass, field
@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from captioning.data.prepared import Prepared
 from captioning.errors import CaptioningError
 from captioning.files.keras_files import check_keras_file
 from captioning.files.text import read_json, write_json
@@ -14,12 +15,16 @@ from captioning.files.whole import written_whole
 
 
 class NotFiniteError(CaptioningError):
-    """The loss, or what the model says, is no number any more."""
+    """The loss is NaN or infinite."""
 
 
 @dataclass
 class Progress:
-    """Where a training stands after its last whole epoch; `fault` is why it ended too early."""
+    """Where a training stands after its last complete epoch; its fields are `progress.json`'s.
+
+    learning_rate: the next epoch's, of the plateau schedule; best: the highest score on dev;
+    waited: epochs since then; fault: why the training ended too early, or "".
+    """
 
     settings: dict[str, Any]
     data: dict[str, Any]
@@ -32,30 +37,48 @@ class Progress:
     fault: str = ""
 
     def finished(self) -> bool:
-        """Whether the run has reached its last epoch or stopped early."""
+        """Whether the training has reached its last epoch or stopped early."""
         return self.epoch >= self.settings["epochs"] or self.waited >= self.settings["patience"]
 
-    def record(self, row: dict[str, float], goodness: float) -> bool:
-        """Add an epoch and how good its model is, higher is better; say whether it is the best."""
+    def record(self, row: dict[str, float], score: float) -> bool:
+        """Add an epoch and its score on dev, higher is better; True if it is the best so far."""
         self.history.append(row)
-        better = goodness > self.best
-        if better:
-            self.best, self.best_epoch, self.waited = goodness, self.epoch, 0
+        is_best = score > self.best
+        if is_best:
+            self.best, self.best_epoch, self.waited = score, self.epoch, 0
         else:
             self.waited += 1
-        return better
+        return is_best
+
+
+_FIELD_TYPES: dict[str, Any] = {
+    "settings": dict,
+    "data": dict,
+    "epoch": int,
+    "learning_rate": int | float,
+    "best": int | float,
+    "best_epoch": int,
+    "waited": int,
+    "history": list,
+    "fault": str,
+}
+"""What `Progress` has in `progress.json`; JSON writes 1.0 as it likes, so floats may be int."""
 
 
 class Checkpoint:
-    """The last epoch's model with its optimizer, the best one, and the progress, in one folder."""
+    """The last epoch's model with its optimizer, the best model, and the progress, in one folder.
+
+    Fine-tuning has two models an epoch: the one that is trained and the mean of the weights so
+    far, which is the one that is scored and kept.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def _file(self, epoch: int) -> Path:
+    def _model_file(self, epoch: int) -> Path:
         return self._folder / f"epoch-{epoch:03d}.keras"
 
-    def _mean(self, epoch: int) -> Path:
+    def _mean_file(self, epoch: int) -> Path:
         return self._folder / f"mean-{epoch:03d}.keras"
 
     def exists(self) -> bool:
@@ -65,35 +88,41 @@ class Checkpoint:
     def write(
         self, model: keras.Model, progress: Progress, mean: keras.Model | None = None
     ) -> None:
-        """Keep this epoch; the progress is renamed into place last, and names only whole files.
+        """Keep this epoch. mean: the model with the mean of the epochs' weights, of fine-tuning.
 
-        mean: the model whose weights are the mean of the epochs', where a training has one.
+        The order makes it safe to stop anywhere: first the models, under names that no earlier
+        epoch has; then `progress.json`, renamed into place, which names them; last, the models
+        that it no longer names are removed. So it never names a file that is missing or cut off.
         """
-        for file, kept in ((self._file(progress.epoch), model), (self._mean(progress.epoch), mean)):
-            if kept is not None:
+        files = (self._model_file(progress.epoch), self._mean_file(progress.epoch))
+        for file, saved in zip(files, (model, mean), strict=True):
+            if saved is not None:
                 with written_whole(file) as beside:
-                    kept.save(beside)
+                    saved.save(beside)
         write_json(self._folder / "progress.json", asdict(progress))
         epochs = (progress.epoch, progress.best_epoch)
-        kept = {named(epoch) for named in (self._file, self._mean) for epoch in epochs}
+        kept = {named(epoch) for named in (self._model_file, self._mean_file) for epoch in epochs}
         for file in set(self._folder.glob("*.keras")) - kept:
             file.unlink()
 
     def mean_model(self, progress: Progress) -> keras.Model:
-        """The model whose weights are the mean of the epochs' so far."""
-        return load_checkpoint_model(self._mean(progress.epoch))
+        """The model with the mean of the weights up to the last epoch."""
+        return _load_model(self._mean_file(progress.epoch))
 
     def read(self, settings: Any, data: dict[str, Any]) -> tuple[Progress, keras.Model]:
-        """Give progress and model of the last whole epoch.
+        """Progress and model of the last complete epoch.
 
-        Raises `CaptioningError` when there is none, or when it was begun with other settings
-        (the number of epochs apart, where no schedule hangs on it) or other data.
+        settings: a dataclass; data: as `describe_data`. Raises `CaptioningError` when there is
+        no checkpoint, or when it was started with other data or other settings; another number
+        of epochs is fine with the plateau schedule.
         """
         if not self.exists():
             raise CaptioningError(f"nothing to resume in {self._folder}; leave out --resume")
         wanted = asdict(settings)
         progress = self._read_progress(set(wanted), set(data))
-        if wanted.get("schedule") != "cosine":  # whose learning rates hang on the last epoch
+        # The cosine's learning rates depend on the last epoch: the epochs before would have been
+        # trained with others.
+        if wanted.get("schedule") != "cosine":
             progress.settings["epochs"] = wanted["epochs"]
         for what, before, now in (
             *((f"--{k.replace('_', '-')}", progress.settings[k], wanted[k]) for k in wanted),
@@ -101,50 +130,49 @@ class Checkpoint:
         ):
             if before != now:
                 raise CaptioningError(
-                    f"{what} is {now} but the run in {self._folder} was begun with {before}"
+                    f"{what} is {now}, but the training in {self._folder} was started with {before}"
                 )
-        return progress, load_checkpoint_model(self._file(progress.epoch))
+        return progress, _load_model(self._model_file(progress.epoch))
 
     def _read_progress(self, settings: set[str], data: set[str]) -> Progress:
+        """`progress.json`, if it holds what `read` relies on; a `CaptioningError` otherwise."""
         file = self._folder / "progress.json"
-        told = read_json(file, "the checkpoint")
-        kinds = {
-            "settings": dict,
-            "data": dict,
-            "epoch": int,
-            "learning_rate": int | float,
-            "best": int | float,
-            "best_epoch": int,
-            "waited": int,
-            "history": list,
-            "fault": str,
-        }
+        stored = read_json(file, "the checkpoint")
         if not (
-            isinstance(told, dict)
-            and told.keys() == kinds.keys()
-            and all(isinstance(told[key], kind) for key, kind in kinds.items())
-            and told["settings"].keys() == settings
-            and told["data"].keys() == data
-            and 1 <= told["best_epoch"] <= told["epoch"] == len(told["history"])
+            isinstance(stored, dict)
+            and stored.keys() == _FIELD_TYPES.keys()
+            and all(isinstance(stored[key], kind) for key, kind in _FIELD_TYPES.items())
+            and stored["settings"].keys() == settings
+            and stored["data"].keys() == data
+            and 1 <= stored["best_epoch"] <= stored["epoch"] == len(stored["history"])
         ):
             raise CaptioningError(
-                f"{file} tells of no training that this command could go on with; leave out "
-                "--resume and add --overwrite to begin anew"
+                f"{file} holds no training that this command could resume; leave out "
+                "--resume and add --overwrite to start again"
             )
-        return Progress(**told)
+        return Progress(**stored)
 
     def remove(self) -> None:
-        """Drop the checkpoint, `progress.json` first: without it the rest counts for nothing."""
+        """Delete the checkpoint, `progress.json` first: without it, the models are ignored."""
         (self._folder / "progress.json").unlink(missing_ok=True)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def best_model(self, progress: Progress) -> keras.Model:
-        """The model of the best epoch on dev: the mean's, where there is one."""
-        mean = self._mean(progress.best_epoch)
-        return load_checkpoint_model(mean if mean.exists() else self._file(progress.best_epoch))
+        """The model of the best epoch on dev: the one with the mean weights, if there is one."""
+        mean = self._mean_file(progress.best_epoch)
+        return _load_model(mean if mean.exists() else self._model_file(progress.best_epoch))
 
 
-def load_checkpoint_model(file: Path) -> keras.Model:
+def describe_data(prepared: Prepared) -> dict[str, Any]:
+    """What a model is trained on, in brief; a resumed training must have the same."""
+    return {
+        "photos": {split: len(names) for split, names in prepared.splits.items()},
+        "words": prepared.tokenizer.size,
+        "encoder": prepared.features.made_by,
+    }
+
+
+def _load_model(file: Path) -> keras.Model:
     check_keras_file(file)
     try:
         return keras.models.load_model(file)

@@ -1,7 +1,7 @@
-"""CIDEr-D of many captions of the same photos, fast: the reward of self-critical training.
+"""CIDEr-D of many captions of the same photos, fast enough to be a reward during training.
 
 Vedantam et al. 2015, https://arxiv.org/abs/1411.5726. The same numbers as pycocoevalcap's, which
-prepares the references anew for each call and takes words apart by text.
+would prepare the references again at each call and only takes captions as text.
 """
 
 from collections import Counter
@@ -14,52 +14,58 @@ LONGEST = 4
 
 
 SIGMA = 6.0
-"""How fast a difference in length costs: a factor exp(-difference**2 / (2 * SIGMA**2))."""
+"""The penalty for a difference in length is a factor exp(-difference**2 / (2 * SIGMA**2))."""
 
 
 class CiderD:
-    """The references of photos, ready to score captions of them.
+    """The references of photos, prepared to score captions of them.
 
-    references: for each photo its captions, each a sequence of words (or their numbers). How
-    rare an n-gram is, is counted over these references.
+    references: for each photo its captions, each a sequence of words (or their numbers). The
+    document frequencies of n-grams are counted over these references, a photo a document.
     """
 
     def __init__(self, references: Sequence[Sequence[Sequence]]) -> None:
         counted = [[_ngrams(caption) for caption in captions] for captions in references]
-        in_photos = Counter(
+        document_frequencies = Counter(
             ngram for captions in counted for ngram in {n for c in captions for n in c}
         )
-        photos = np.log(len(references))
-        self._rarest = photos
-        self._rarity = {ngram: photos - np.log(count) for ngram, count in in_photos.items()}
+        log_photos = float(np.log(len(references)))
+        self._max_idf = log_photos  # of an n-gram in no reference: its frequency counts as one
+        self._idf = {
+            ngram: log_photos - float(np.log(count))
+            for ngram, count in document_frequencies.items()
+        }
         self._references = [[self._weigh(caption) for caption in own] for own in counted]
 
     def score(self, photo: int, caption: Sequence) -> float:
-        """The CIDEr-D of a caption of the photo with that place, 0 to 10."""
+        """The CIDEr-D, 0 to 10, of a caption of the photo at that position of the references."""
         weights, norms, length = self._weigh(_ngrams(caption))
         total = 0.0
         for reference, reference_norms, reference_length in self._references[photo]:
-            shared = [0.0] * LONGEST
+            products = [0.0] * LONGEST
             for ngram, weight in weights.items():
                 other = reference.get(ngram)
                 if other is not None:
-                    shared[len(ngram) - 1] += min(weight, other) * other
-            likeness = sum(
-                part / (own * other)
-                for part, own, other in zip(shared, norms, reference_norms, strict=True)
+                    # Clipped to the reference's weight (the D of CIDEr-D): to repeat a rare word
+                    # gains nothing.
+                    products[len(ngram) - 1] += min(weight, other) * other
+            similarity = sum(
+                product / (own * other)
+                for product, own, other in zip(products, norms, reference_norms, strict=True)
                 if own and other
             )
             difference = length - reference_length
-            total += likeness * np.exp(-(difference**2) / (2 * SIGMA**2))
+            total += similarity * float(np.exp(-(difference**2) / (2 * SIGMA**2)))
         return 10.0 * total / LONGEST / len(self._references[photo])
 
     def _weigh(self, counts: Counter) -> tuple[dict, list[float], int]:
-        """TF-IDF weights of n-grams, their norm for each n, and the number of word pairs.
+        """TF-IDF weights of n-grams, their norm for each n, and the caption's length.
 
-        The original takes the pairs for the length, so a caption of one word has length 0.
+        As in pycocoevalcap, the length is the number of word pairs: a caption of one word has
+        length 0.
         """
         weights = {
-            ngram: count * self._rarity.get(ngram, self._rarest) for ngram, count in counts.items()
+            ngram: count * self._idf.get(ngram, self._max_idf) for ngram, count in counts.items()
         }
         squares = [0.0] * LONGEST
         for ngram, weight in weights.items():

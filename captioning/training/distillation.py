@@ -1,11 +1,12 @@
-"""Learning from other models: how likely each word is to them, beside the one that was written.
+"""Knowledge distillation: teachers' word distributions as soft targets beside the captions.
 
 Hinton et al. 2015, "Distilling the knowledge in a neural network",
-https://arxiv.org/abs/1503.02531. Several models that decide together know more than any one of
-them; what they say of the training captions teaches one model most of it.
+https://arxiv.org/abs/1503.02531. An ensemble scores higher than any of its members; distilled
+into a single model, most of that gain costs nothing when captions are generated.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import reduce
 
 import keras
 import numpy as np
@@ -15,53 +16,67 @@ from tqdm import tqdm
 from captioning.backend import for_prediction
 from captioning.data.prepared import Prepared
 from captioning.decoders.kinds import READ_GRIDS
-from captioning.training.batches import Batches, shift, shift_by_photo
+from captioning.training.batches import (
+    Batches,
+    caption_mask,
+    encode_captions,
+    grids_of,
+    shift,
+    shift_by_photo,
+)
 
-SHARE = 0.7
-"""So much of each target is the teachers', the rest the word that was written."""
+TEACHER_SHARE = 0.7
+"""The teachers' share of each target; the caption's word has the rest."""
 
 
-KEPT = 32
-"""So many words, the teachers' likeliest, are kept of each target."""
+TOP_WORDS = 32
+"""How many of the teachers' most probable words a soft target keeps.
+
+Of a vocabulary of thousands they hold nearly all of the probability, in a hundredth of the memory.
+"""
 
 
 PHOTOS_AT_ONCE = 32
 
 
 class SoftTargets:
-    """What teachers say of the training captions, the `KEPT` likeliest words at each place.
+    """The teachers' distributions at each step of the training captions: their `TOP_WORDS` words.
 
-    words: for each caption int32 (steps, KEPT); likely: float16 (steps, KEPT), each row's sum 1.
+    words: for each caption int32 (steps, TOP_WORDS); probabilities: for each caption float16
+    (steps, TOP_WORDS), each row's sum 1; vocabulary: its size.
     """
 
-    def __init__(self, words: list[np.ndarray], likely: list[np.ndarray], vocabulary: int) -> None:
-        self._words, self._likely, self._vocabulary = words, likely, vocabulary
+    def __init__(
+        self, words: list[np.ndarray], probabilities: list[np.ndarray], vocabulary: int
+    ) -> None:
+        self._words, self._probabilities, self._vocabulary = words, probabilities, vocabulary
 
-    def targets(self, captions: np.ndarray, exact: np.ndarray) -> np.ndarray:
-        """How likely each word shall be: float32 (..., steps, vocabulary).
+    def mix(self, captions: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """Targets of teachers and captions together: float32 (..., steps, vocabulary).
 
-        captions: int (...), the captions' places among all, -1 where there is none; exact: int
-        (..., steps), the words that were written.
+        captions: int (...), the captions' positions among all, -1 where there is none; targets:
+        int (..., steps), the captions' own words.
         """
-        soft = np.zeros((*exact.shape, self._vocabulary), np.float32)  # (..., steps, vocabulary)
-        rows = soft.reshape(-1, *soft.shape[-2:])  # (captions, steps, vocabulary), the same memory
+        mixed = np.zeros((*targets.shape, self._vocabulary), np.float32)  # (..., T, vocabulary)
+        rows = mixed.reshape(-1, *mixed.shape[-2:])  # (captions, T, vocabulary), the same memory
         for row, caption in zip(rows, captions.reshape(-1), strict=True):
             if caption >= 0:
-                words = self._words[caption]
-                likely = SHARE * self._likely[caption]
-                np.put_along_axis(row[: len(words)], words, likely, axis=-1)
-        at = exact[..., None]
-        written = np.take_along_axis(soft, at, axis=-1) + 1 - SHARE
-        np.put_along_axis(soft, at, written, axis=-1)
-        return soft
+                words = self._words[caption]  # (steps, TOP_WORDS), fewer steps than padded rows
+                share = TEACHER_SHARE * self._probabilities[caption]
+                np.put_along_axis(row[: len(words)], words, share, axis=-1)
+        # Added, not assigned: the caption's word is most often among the teachers' as well.
+        at = targets[..., None]  # (..., T, 1)
+        own_word = np.take_along_axis(mixed, at, axis=-1) + 1 - TEACHER_SHARE
+        np.put_along_axis(mixed, at, own_word, axis=-1)
+        return mixed
 
 
 class DistillationBatches(keras.utils.PyDataset):
-    """Batches whose targets are lessons instead of single words."""
+    """Batches with soft targets, (..., T, vocabulary), in place of word numbers, (..., T)."""
 
-    def __init__(self, batches: Batches, lessons: SoftTargets) -> None:
+    def __init__(self, batches: Batches, soft_targets: SoftTargets) -> None:
         super().__init__(workers=2)  # as `Batches`
-        self._batches, self._lessons = batches, lessons
+        self._batches, self._soft_targets = batches, soft_targets
         self.start_epoch = batches.start_epoch
 
     def __len__(self) -> int:
@@ -69,56 +84,64 @@ class DistillationBatches(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> tuple:
         inputs, targets, weights = self._batches[index]
-        soft = self._lessons.targets(self._batches.captions_at(index), targets)
-        return inputs, soft, weights
+        mixed = self._soft_targets.mix(self._batches.captions_at(index), targets)
+        return inputs, mixed, weights
 
 
-def soft_targets_of(teachers: Sequence[keras.Model], prepared: Prepared) -> SoftTargets:
-    """What the teachers' mean, over all views of a photo, says of the training captions.
+def compute_soft_targets(teachers: Sequence[keras.Model], prepared: Prepared) -> SoftTargets:
+    """The mean of the teachers' distributions, over all views of a photo, for each caption.
 
-    They read the same vectors or grids with the same vocabulary. Raises `CaptioningError` when
-    one looks at grids and there are none.
+    Computed once before the training: teachers cost more than the student, and don't change.
+    They read the same vectors or grids as it, and have its vocabulary. Raises `CaptioningError`
+    when one reads grids and there are none.
     """
     names = prepared.splits["train"]
-    captions = [list(map(prepared.tokenizer.encode, prepared.captions[name])) for name in names]
-    members = list(map(_with_probabilities, teachers))
-    words, likely = [], []
-    title = f"asking {len(teachers)} teacher" + "s" * (len(teachers) > 1)
+    captions = encode_captions(prepared, names)
+    with_softmax = list(map(_with_softmax, teachers))
+    words: list[np.ndarray] = []
+    probabilities: list[np.ndarray] = []
+    title = f"soft targets of {len(teachers)} teacher" + "s" * (len(teachers) > 1)
     with tqdm(total=len(names), desc=title, unit=" photos") as bar:
         for start in range(0, len(names), PHOTOS_AT_ONCE):
             some = slice(start, start + PHOTOS_AT_ONCE)
             own = captions[some]
-            total = sum(
-                said for model in members for said in _answers(model, prepared, names[some], own)
-            )  # (captions, steps, vocabulary)
-            best, shares = _likeliest(total)  # (captions, steps, KEPT)
+            total = reduce(
+                np.add,
+                (
+                    distribution
+                    for model in with_softmax
+                    for distribution in _distributions(model, prepared, names[some], own)
+                ),
+            )  # (captions, T, vocabulary)
+            top, shares = _top_words(total)  # (captions, T, TOP_WORDS)
             for row, tokens in enumerate(tokens for photo in own for tokens in photo):
-                steps = len(tokens) + 1  # its end is a place, too
-                words.append(best[row, :steps])
-                likely.append(shares[row, :steps])
+                steps = len(tokens) + 1  # its end token is a target, too
+                words.append(top[row, :steps])
+                probabilities.append(shares[row, :steps])
             bar.update(len(own))
-    return SoftTargets(words, likely, prepared.tokenizer.size)
+    return SoftTargets(words, probabilities, prepared.tokenizer.size)
 
 
-def _with_probabilities(model: keras.Model) -> keras.Model:
+def _with_softmax(model: keras.Model) -> keras.Model:
     """The model with probabilities instead of logits."""
-    said = ops.softmax(model.outputs[0])
-    return for_prediction(keras.Model(model.inputs, said, name=model.name))
+    probabilities = ops.softmax(model.outputs[0])
+    return for_prediction(keras.Model(model.inputs, probabilities, name=model.name))
 
 
-def _likeliest(total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The `KEPT` words with most of (..., vocabulary), and the share of each, (..., KEPT) both."""
-    kept = min(KEPT, total.shape[-1])
-    best = np.argpartition(-total, kept - 1, axis=-1)[..., :kept]  # (..., KEPT)
-    shares = np.take_along_axis(total, best, axis=-1)
+def _top_words(total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The most probable words and their shares of (..., vocabulary): (..., TOP_WORDS) both."""
+    count = min(TOP_WORDS, total.shape[-1])
+    top = np.argpartition(-total, count - 1, axis=-1)[..., :count]  # (..., TOP_WORDS), no order
+    shares = np.take_along_axis(total, top, axis=-1)
+    # The total is a sum over teachers and views, and some words are dropped: back to a sum of 1.
     shares /= shares.sum(axis=-1, keepdims=True)
-    return best.astype(np.int32), shares.astype(np.float16)
+    return top.astype(np.int32), shares.astype(np.float16)
 
 
-def _answers(
+def _distributions(
     model: keras.Model, prepared: Prepared, names: list[str], captions: list[list[list[int]]]
 ) -> Iterator[np.ndarray]:
-    """For each view of the photos, the probabilities of the next words, (B, T, vocabulary)."""
+    """For each view of the photos the next words' probabilities, (captions, T, vocabulary)."""
     counts = list(map(len, captions))
     if model.name not in READ_GRIDS:
         vectors = np.repeat(prepared.features.matrix(names), counts, axis=0)  # (B, D)
@@ -126,7 +149,8 @@ def _answers(
         yield np.asarray(model.predict_on_batch([vectors, words]))
         return
     words, _, _ = shift_by_photo(captions, max(counts))  # (P, C, T)
-    there = np.arange(max(counts)) < np.array(counts)[:, None]  # (P, C)
+    mask = caption_mask(captions)  # (P, C)
     for rows in prepared.features.grid_rows(names).T:  # (P,)
-        grids = prepared.features.grids[rows]
-        yield np.asarray(model.predict_on_batch([grids, words]))[there]  # (B, T, vocabulary)
+        grids = grids_of(prepared)[rows]  # (P, regions, D)
+        # (P, C, T, vocabulary) -> (B, T, vocabulary), without the captions that fill up a photo
+        yield np.asarray(model.predict_on_batch([grids, words]))[mask]

@@ -1,4 +1,4 @@
-"""`history.csv`: a row an epoch."""
+"""`history.csv`: a row for each epoch of a training or a fine-tuning."""
 
 import csv
 import io
@@ -7,9 +7,13 @@ from pathlib import Path
 from captioning.errors import CaptioningError
 from captioning.files.text import read_text, write_text
 
+TRAINING_COLUMNS = {"epoch", "loss", "dev_loss"}
+FINETUNING_COLUMNS = {"epoch", "reward", "dev_CIDEr"}
+"""The columns that the curves are drawn of; there are others, and older files have fewer."""
+
 
 def write_history(folder: Path, history: list[dict[str, float]]) -> None:
-    """Write `history.csv`, a row an epoch."""
+    """Write `history.csv`; the columns are the keys of the first row."""
     text = io.StringIO()
     writer = csv.DictWriter(text, history[0].keys(), lineterminator="\n")
     writer.writeheader()
@@ -18,9 +22,9 @@ def write_history(folder: Path, history: list[dict[str, float]]) -> None:
 
 
 def read_history(folder: Path) -> list[dict[str, float]]:
-    """The rows of a model's `history.csv`, an epoch each; none where the file is missing.
+    """The rows of a model's `history.csv`; an empty list if there is no such file.
 
-    Raises `CaptioningError` for a file that train.py didn't write.
+    Raises `CaptioningError` for a file that isn't such a table.
     """
     path = Path(folder) / "history.csv"
     if not path.is_file():
@@ -32,8 +36,12 @@ def read_history(folder: Path) -> list[dict[str, float]]:
             for row in rows
         ]
     except (ValueError, TypeError, csv.Error) as error:
-        raise CaptioningError(f"{path} is no table of epochs ({error})") from None
-    for wanted in ({"epoch", "loss", "dev_loss"}, {"epoch", "reward", "dev_CIDEr"}):
-        if all(wanted <= row.keys() for row in history):
+        raise CaptioningError(f"{path} is not a table of epochs ({error})") from None
+    # A table of something else would only fail where its curves are drawn.
+    for columns in (TRAINING_COLUMNS, FINETUNING_COLUMNS):
+        if all(columns <= row.keys() for row in history):
             return history
-    raise CaptioningError(f"{path} is no table of epochs: it lacks loss or dev_loss")
+    raise CaptioningError(
+        f"{path} is not a table of epochs: it has neither the columns "
+        f"{' and '.join(sorted(TRAINING_COLUMNS))} nor {' and '.join(sorted(FINETUNING_COLUMNS))}"
+    )

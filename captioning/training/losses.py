@@ -1,4 +1,4 @@
-"""The loss: cross-entropy a word."""
+"""The loss: cross-entropy of the next word."""
 
 from typing import Any
 
@@ -11,13 +11,15 @@ from captioning.training.batches import Batches
 
 @keras.saving.register_keras_serializable("captioning")
 class WordLoss(keras.losses.Loss):
-    """Cross-entropy of the next word, the mean over words: padding has weight 0 and no part.
+    """Cross-entropy of the next word, the mean over words; padding has weight 0.
 
-    targets: int (..., T), or how likely each word shall be, (..., T, vocabulary); logits: (..., T,
-    vocabulary). Only whole words are smoothed.
+    targets: int (..., T), or soft targets, float (..., T, vocabulary), which are not smoothed
+    further; logits: (..., T, vocabulary).
     """
 
     def __init__(self, smoothing: float = 0.0, **options: Any) -> None:
+        # Divided by the sum of the weights: with the usual mean over (B, T) a batch with much
+        # padding would count less a word.
         super().__init__(**{"reduction": "mean_with_sample_weight", **options})
         self.smoothing = smoothing
 
@@ -28,8 +30,10 @@ class WordLoss(keras.losses.Loss):
         exact = keras.ops.sparse_categorical_crossentropy(targets, logits, from_logits=True)
         if not self.smoothing:
             return exact
-        even = keras.ops.logsumexp(logits, axis=-1) - keras.ops.mean(logits, axis=-1)
-        return (1 - self.smoothing) * exact + self.smoothing * even
+        # Label smoothing without one-hot targets, which would fill (..., T, vocabulary): the
+        # cross-entropy against the uniform distribution is log-sum-exp minus the mean logit.
+        uniform = keras.ops.logsumexp(logits, axis=-1) - keras.ops.mean(logits, axis=-1)
+        return (1 - self.smoothing) * exact + self.smoothing * uniform
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of `__init__`, for saving."""
@@ -38,12 +42,15 @@ class WordLoss(keras.losses.Loss):
 
 def loss_per_word(model: keras.Model, batches: Batches) -> float:
     """The cross-entropy a word, in nats, over all of `batches`, without dropout or smoothing."""
-    judge = keras.Model(model.inputs, model.outputs)
-    judge.compile(loss=WordLoss(), jit_compile=uses_xla())
+    # A model of its own around the same weights: the training's has another loss, and to compile
+    # that one again would reset its optimizer.
+    evaluator = keras.Model(model.inputs, model.outputs)
+    evaluator.compile(loss=WordLoss(), jit_compile=uses_xla())
     total = 0.0
     for index in range(len(batches)):
         inputs, targets, weights = batches[index]
-        judge.reset_metrics()
-        loss = judge.test_on_batch(inputs, targets, weights)
+        evaluator.reset_metrics()
+        loss = evaluator.test_on_batch(inputs, targets, weights)
+        # Batches have different numbers of words: each mean is weighted with its own.
         total += float(np.asarray(loss)) * float(weights.sum())
     return total / batches.words

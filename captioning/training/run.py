@@ -1,24 +1,28 @@
-"""A training from its settings to a model's folder with its history and its pictures."""
+"""A training from its settings to a model's folder with its history and its figures."""
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
+
 from captioning.data.prepared import Prepared
 from captioning.errors import CaptioningError
-from captioning.inference.trained_model import TrainedModel, save_trained_model
+from captioning.inference.trained_model import save_trained_model
 from captioning.inference.trained_on import write_trained_on
-from captioning.pictures.figures import draw_curves, draw_model, save_figure
+from captioning.pictures.curves import draw_curves
+from captioning.pictures.figures import save_figure
+from captioning.pictures.model_figure import draw_model
 from captioning.training.checkpoint import Checkpoint, Progress
 from captioning.training.history import write_history
 from captioning.training.loop import train
-from captioning.training.self_critical import finetune
+from captioning.training.self_critical import finetune_on_cider
 from captioning.training.settings import FinetuningSettings, TrainingSettings
+from captioning.training.starting_point import NEW_MODEL, StartingPoint
 
-SECONDS_BETWEEN_PICTURES = 30
-"""Curves are drawn anew while training, but not after each epoch of a second or two."""
+SECONDS_BETWEEN_FIGURES = 30
+"""The curves are redrawn during the training, but not after each epoch of a second or two."""
 
 
 def train_model(
@@ -26,42 +30,65 @@ def train_model(
     settings: TrainingSettings | FinetuningSettings,
     output: Path,
     resume: bool = False,
-    initial: TrainedModel | None = None,
+    starting_point: StartingPoint = NEW_MODEL,
     after_epoch: Callable[[Progress], None] | None = None,
-    teachers: Sequence[TrainedModel] = (),
 ) -> Progress:
-    """Train or fine-tune into the folder `output`: the model, its history and its pictures.
+    """Train or fine-tune into the folder `output`: the model, its history and its figures.
 
-    A new model, or the `initial` one further; fine-tuning needs one. A training, but no
-    fine-tuning, may have teachers. `after_epoch` is told of each epoch, to show it. Raises
-    `CaptioningError` as `train` does, and when the loss was no number any more, with the best
-    epoch saved.
+    `FinetuningSettings` need an initial model and allow no teachers. after_epoch: called after
+    each epoch, to show it. Raises `CaptioningError` as `train` does, and also when the loss is no
+    longer finite after the first epoch; the model of the best epoch is then saved all the same.
     """
     output = Path(output)
-    before = initial.about["training"] if initial else None
-    start = None if initial is None else _fitting(initial, prepared, settings.decoder)
-    taught_by = {str(bundle.folder): _fitting(bundle, prepared) for bundle in teachers}
+    # Before the old checkpoint goes: what can't be trained must not cost an unfinished training.
+    starting_point.check(prepared, settings.decoder)
+    checkpoint = Checkpoint(output / "checkpoint")
     if not resume:
-        Checkpoint(output / "checkpoint").remove()
-    drawn = time.monotonic()
-
-    def keep_history(progress: Progress) -> None:
-        nonlocal drawn
-        write_history(output, progress.history)
-        if time.monotonic() - drawn > SECONDS_BETWEEN_PICTURES:
-            save_figure(draw_curves(progress.history), output / "curves.png")
-            drawn = time.monotonic()
-        if after_epoch:
-            after_epoch(progress)
-
+        checkpoint.remove()
+    records = _EpochRecords(output, after_epoch)
     if isinstance(settings, FinetuningSettings):
-        model, progress = finetune(prepared, start, settings, output, resume, keep_history)
+        model, progress = finetune_on_cider(
+            prepared, settings, output, resume, starting_point, records.write
+        )
     else:
-        model, progress = train(prepared, settings, output, resume, keep_history, start, taught_by)
+        model, progress = train(prepared, settings, output, resume, starting_point, records.write)
     save_figure(draw_curves(progress.history), output / "curves.png")
+    _save(model, progress, prepared, output, starting_point)
+    checkpoint.remove()  # last: until the model is saved, it is all there is
+    if progress.fault:
+        raise CaptioningError(f"{progress.fault} in {output}")
+    return progress
+
+
+class _EpochRecords:
+    """Writes the history after each epoch, and the curves now and then."""
+
+    def __init__(self, output: Path, after_epoch: Callable[[Progress], None] | None) -> None:
+        self._output, self._after_epoch = output, after_epoch
+        self._drawn_at = time.monotonic()
+
+    def write(self, progress: Progress) -> None:
+        write_history(self._output, progress.history)
+        if time.monotonic() - self._drawn_at > SECONDS_BETWEEN_FIGURES:
+            save_figure(draw_curves(progress.history), self._output / "curves.png")
+            self._drawn_at = time.monotonic()
+        if self._after_epoch:
+            self._after_epoch(progress)
+
+
+def _save(
+    model: keras.Model,
+    progress: Progress,
+    prepared: Prepared,
+    output: Path,
+    starting_point: StartingPoint,
+) -> None:
+    """Write the model's folder, `trained_on.txt` before the model: no model is without it."""
     save_figure(draw_model(model), output / "model.png")
-    training = {
-        "settings": asdict(settings),
+    initial = starting_point.initial
+    before = initial.about["training"] if initial else None
+    training: dict[str, Any] = {
+        "settings": progress.settings,
         "data": progress.data,
         "epochs": progress.epoch,
         "best_epoch": progress.best_epoch,
@@ -73,31 +100,8 @@ def train_model(
         output,
         prepared.splits["train"],
         prepared.features.contents,
-        [bundle.folder for bundle in (initial, *teachers) if bundle],
+        [trained.folder for trained in starting_point.models],
     )
     save_trained_model(
         output, model, prepared.tokenizer, prepared.features.made_by, prepared.longest, training
     )
-    Checkpoint(output / "checkpoint").remove()
-    if progress.fault:
-        raise CaptioningError(f"{progress.fault} in {output}")
-    return progress
-
-
-def _fitting(initial: TrainedModel, prepared: Prepared, decoder: str | None = None) -> Any:
-    """The initial model or a teacher, if it fits the data and the decoder (if one is named)."""
-    for what, ours, theirs in (
-        ("decoder", initial.model.name, decoder or initial.model.name),
-        ("vocabulary", initial.tokenizer.words, prepared.tokenizer.words),
-        *(
-            (key, value, prepared.features.made_by.get(key))
-            for key, value in initial.encoder.items()
-        ),
-    ):
-        if ours != theirs:
-            told = f": {ours!r} there, {theirs!r} here" if what != "vocabulary" else ""
-            raise CaptioningError(
-                f"{initial.folder} has another {what} than this training{told}; features.py --like "
-                f"{initial.folder} prepares data to go on from it"
-            )
-    return initial.model

@@ -1,21 +1,24 @@
-"""How to train, as values: what a run is begun with, written down beside its results."""
+"""Settings of trainings, and each decoder's defaults.
+
+Their fields are keys of `progress.json` and `captioner.json`, and options of train.py.
+"""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class TrainingSettings:
-    """How to train, all of it; written into the checkpoint and the model's folder.
+    """Settings of a training with cross-entropy.
 
-    batch_size: captions a step for merge, photos with all their captions for the others;
-    depth: layers of the transformer; smoothing: share of each target spread over all words
-    (Szegedy et al. 2016, https://arxiv.org/abs/1512.00567).
+    batch_size: captions for merge, photos with all their captions for the others; depth: layers
+    of the transformer; smoothing: the share of each target that label smoothing spreads over all
+    words (Szegedy et al. 2016, https://arxiv.org/abs/1512.00567).
 
-    schedule: with "plateau" the learning rate is cut to `cut` of itself after each epoch whose
-    dev loss has not fallen; with "cosine" it rises evenly over the first `warm_up` epochs and
-    then goes down to nothing along half a cosine (Loshchilov & Hutter 2016,
-    https://arxiv.org/abs/1608.03983), which suits a training of known length. After `patience`
-    epochs without a fall the training stops.
+    schedule: with "plateau" the learning rate is multiplied with `cut` after each epoch without a
+    better loss on dev; with "cosine" it rises linearly over the first `warm_up` epochs and then
+    falls to 0 along half a cosine (Loshchilov & Hutter 2016, https://arxiv.org/abs/1608.03983),
+    for which the number of epochs must be known. patience: the training stops after so many
+    epochs without a better loss on dev.
     """
 
     decoder: str = "merge"
@@ -60,16 +63,17 @@ SETTINGS = {
         warm_up=1.0,
     ),
 }
-"""What each decoder is trained with where nothing else is asked for; chosen on dev."""
+"""Each decoder's defaults, chosen on dev."""
 
 
 @dataclass(frozen=True)
 class FinetuningSettings:
-    """How to fine-tune a trained model on CIDEr.
+    """Settings of a self-critical fine-tuning on CIDEr.
 
-    batch_size: photos a step; samples: captions drawn of each photo; photos_at_once: so many
-    photos' captions are drawn before they are learned from; longest: words of a sampled caption,
-    at most. Training stops after `patience` epochs without a gain of dev's CIDEr.
+    batch_size: in photos; samples: captions sampled for each photo; photos_at_once: for so many
+    photos captions are sampled before the model is updated with them; longest: a sampled
+    caption's greatest length in words; patience: the training stops after so many epochs without
+    a better CIDEr on dev.
     """
 
     decoder: str
@@ -88,6 +92,8 @@ FINETUNING = {
     "attention": FinetuningSettings("attention", epochs=4, learning_rate=3e-6),
     "transformer": FinetuningSettings("transformer"),
 }
-"""The same for fine-tuning. Of the transformer's epochs dev asks for three: later its samples'
-rewards rose on and dev's fell. The attention decoder falls apart at the transformer's rate.
+"""Each decoder's defaults for fine-tuning, chosen on dev.
+
+The transformer's best epoch on dev is the third: after it, the reward of the samples still rose
+while CIDEr on dev fell. The attention decoder diverges at the transformer's learning rate.
 """

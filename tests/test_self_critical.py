@@ -1,4 +1,4 @@
-"""CIDEr as a reward, sampling, and that fine-tuning raises the reward."""
+"""Self-critical training: CIDEr as a reward, sampling, mean weights, a rising reward."""
 
 import random
 from pathlib import Path
@@ -13,7 +13,9 @@ from captioning.inference.description import read_description
 from captioning.inference.search import sample
 from captioning.inference.trained_model import load_trained_model
 from captioning.training.cider import CiderD
-from captioning.training.self_critical import Rewards, add_to_mean, advantages, copy_of
+from captioning.training.mean_weights import copy_model, update_mean_weights
+from captioning.training.rewards import CiderRewards
+from captioning.training.self_critical import advantages
 from tests.conftest import script
 
 
@@ -40,7 +42,7 @@ def test_an_advantage_is_against_the_mean_of_the_others() -> None:
 
 
 def test_sampling_follows_the_probabilities() -> None:
-    """After `<start>`: word 4 in one of four, word 5 in three of four, then the end."""
+    """After `<start>`: word 4 with probability 1/4, word 5 with 3/4; then the end."""
 
     def step(words: np.ndarray, state: list) -> tuple:
         table = np.full((*words.shape, 6), -np.inf, np.float32)
@@ -58,11 +60,11 @@ def test_sampling_follows_the_probabilities() -> None:
 def test_a_caption_that_stops_in_mid_sentence_is_rewarded_less(data_folder: Path) -> None:
     prepared = read_prepared(data_folder)
     name = prepared.splits["train"][0]
-    rewards = Rewards(prepared, prepared.splits["train"], 20)
+    rewards = CiderRewards(prepared, prepared.splits["train"], 20)
     whole = prepared.tokenizer.encode(prepared.captions[name][0])
     assert rewards.of(0, whole) > rewards.of(0, whole[:-1]) > rewards.of(0, whole[:2])
-    cut = Rewards(prepared, prepared.splits["train"], len(whole))
-    assert cut.of(0, whole) < rewards.of(0, whole)  # it was cut off, and has not said its end
+    cut = CiderRewards(prepared, prepared.splits["train"], len(whole))
+    assert cut.of(0, whole) < rewards.of(0, whole)  # cut off: its end was not generated
     assert cut.of(0, whole[:-1]) == rewards.of(0, whole[:-1])
 
 
@@ -73,19 +75,19 @@ def test_the_mean_of_the_epochs_is_exact(grids_models: dict[str, Path]) -> None:
         for weight in model.trainable_weights:
             weight.assign(np.random.default_rng(count).normal(size=weight.shape))
         every.append(list(map(np.array, model.trainable_weights)))
-        add_to_mean(mean, model, count)
+        update_mean_weights(mean, model, count)
     for kept, *rows in zip(mean.trainable_weights, *every, strict=True):
         np.testing.assert_allclose(np.asarray(kept), np.mean(rows, axis=0), atol=1e-5)
 
 
 @pytest.mark.parametrize("decoder", ["merge", "attention", "transformer"])
-def test_a_copy_says_the_same(decoder: str, grids_models: dict[str, Path]) -> None:
+def test_a_copy_computes_the_same(decoder: str, grids_models: dict[str, Path]) -> None:
     model = load_trained_model(grids_models[decoder]).model
     rows, generator = 3, np.random.default_rng(0)
     photos = generator.random((rows, *model.inputs[0].shape[1:]), np.float32) + 1
     words = generator.integers(4, 9, (rows, *[2] * (model.inputs[1].ndim - 2), 5), np.int32)
-    said = model.predict_on_batch([photos, words])
-    np.testing.assert_array_equal(copy_of(model).predict_on_batch([photos, words]), said)
+    logits = model.predict_on_batch([photos, words])
+    np.testing.assert_array_equal(copy_model(model).predict_on_batch([photos, words]), logits)
 
 
 @pytest.mark.parametrize("decoder", ["merge", "transformer"])
@@ -129,30 +131,3 @@ def test_finetuning_wants_a_model(data_folder: Path, tmp_path: Path) -> None:
     done = script("train.py", "--data", data_folder, "--finetune", "cider", "--output", tmp_path)
     assert done.returncode == 2
     assert "--initial" in done.stderr
-
-
-def test_a_model_goes_on_with_corrections_of_its_captions(
-    grids_models: dict[str, Path], scenes_folder: Path, tmp_path: Path
-) -> None:
-    from captioning.app.corrections import keep_correction
-    from captioning.data.splits import split_by_name
-
-    images, model = scenes_folder / "Flicker8k_Dataset", grids_models["transformer"]
-    names = sorted(path.name for path in images.iterdir())[:30]
-    assert all(split_by_name(names)[split] for split in ("train", "dev"))
-    for name in names:
-        keep_correction(tmp_path / "corrections.jsonl", name, "a zebra on the grass", "a car")
-    prepare = ["features.py", "--images", images, "--text", tmp_path, "--output"]
-    done = script(*prepare, tmp_path / "data", "--like", model)
-    assert done.returncode == 0, done.stderr
-    go_on = ["train.py", "--initial", model, "--epochs", 1, "--output", tmp_path / "more", "--data"]
-    done = script(*go_on, tmp_path / "data")
-    assert done.returncode == 0, done.stderr
-    about, before = read_description(tmp_path / "more"), read_description(model)
-    assert about["words"] == before["words"] and "zebra" not in about["words"]
-    assert about["training"]["before"] == before["training"]
-    done = script(*prepare, tmp_path / "other", "--encoder", "mini-xception", "--grids")
-    assert done.returncode == 0, done.stderr
-    done = script(*go_on, tmp_path / "other", "--overwrite")
-    assert done.returncode == 2
-    assert "another vocabulary" in done.stderr and "features.py --like" in done.stderr

@@ -1,4 +1,4 @@
-"""Learning from other models: what they say, the targets made of it, and a training with them."""
+"""Distillation: soft targets of teachers, their mixture with the captions, and the training."""
 
 from pathlib import Path
 from typing import Any
@@ -16,43 +16,44 @@ from captioning.inference.trained_on import trained_on, write_trained_on
 from captioning.training.batches import CaptionBatches, PhotoBatches
 from captioning.training.checkpoint import Progress
 from captioning.training.distillation import (
-    KEPT,
-    SHARE,
+    TEACHER_SHARE,
+    TOP_WORDS,
     DistillationBatches,
     SoftTargets,
-    soft_targets_of,
+    compute_soft_targets,
 )
 from captioning.training.loop import train
 from captioning.training.losses import WordLoss
 from captioning.training.settings import TrainingSettings
+from captioning.training.starting_point import StartingPoint
 from tests.conftest import ROOT, script
 
 CAPTIONS = [[[4, 5], [6]], [[5, 4, 6]], [[6, 6], [4], [5, 5]]]
 """Of three photos."""
 
 
-def toy_lessons() -> SoftTargets:
-    """The teachers are sure: after the caption number n comes the word 4 + n % 3, or rarely 3."""
+def toy_soft_targets() -> SoftTargets:
+    """At each step of caption n: word 4 + n % 3 with probability 3/4, word 3 with 1/4."""
     flat = [tokens for own in CAPTIONS for tokens in own]
     words = [np.array([[4 + n % 3, 3]] * (len(tokens) + 1)) for n, tokens in enumerate(flat)]
-    likely = [np.tile(np.float16([0.75, 0.25]), (len(tokens) + 1, 1)) for tokens in flat]
-    return SoftTargets(words, likely, 7)
+    probabilities = [np.tile(np.float16([0.75, 0.25]), (len(tokens) + 1, 1)) for tokens in flat]
+    return SoftTargets(words, probabilities, 7)
 
 
-def test_targets_mix_what_teachers_say_with_what_was_written() -> None:
+def test_targets_mix_the_teachers_with_the_captions() -> None:
     exact = np.array([[6, END, 0], [4, 5, END]])
-    soft = toy_lessons().targets(np.array([1, -1]), exact)
+    soft = toy_soft_targets().mix(np.array([1, -1]), exact)
     assert soft.shape == (2, 3, 7)
     wanted = np.zeros(7)
-    wanted[[5, 3, 6]] = 0.75 * SHARE, 0.25 * SHARE, 1 - SHARE
+    wanted[[5, 3, 6]] = 0.75 * TEACHER_SHARE, 0.25 * TEACHER_SHARE, 1 - TEACHER_SHARE
     np.testing.assert_allclose(soft[0, 0], wanted, atol=1e-3)
     np.testing.assert_allclose(soft[0, :2].sum(axis=-1), 1, atol=1e-3)
-    assert soft[1, 0, 4] == pytest.approx(1 - SHARE)  # no caption there: nobody said anything
-    assert soft[1].sum() == pytest.approx(3 * (1 - SHARE))
+    assert soft[1, 0, 4] == pytest.approx(1 - TEACHER_SHARE)  # no caption there: no soft target
+    assert soft[1].sum() == pytest.approx(3 * (1 - TEACHER_SHARE))
 
 
 @pytest.mark.parametrize("kind", [CaptionBatches, PhotoBatches])
-def test_each_caption_of_a_batch_gets_its_own_lesson(kind: type) -> None:
+def test_each_caption_of_a_batch_gets_its_own_soft_targets(kind: type) -> None:
     photos = np.zeros((3, 2, 4), np.float16)
     if kind is PhotoBatches:
         batches = PhotoBatches(photos, np.arange(3)[:, None], CAPTIONS, 2)
@@ -60,15 +61,15 @@ def test_each_caption_of_a_batch_gets_its_own_lesson(kind: type) -> None:
         flat = [tokens for own in CAPTIONS for tokens in own]
         batches = CaptionBatches(photos[:, 0], np.array([0, 0, 1, 2, 2, 2]), flat, 2)
     every = [tokens for own in CAPTIONS for tokens in own]
-    taught = DistillationBatches(batches, toy_lessons())
-    taught.start_epoch(1)
+    distilled = DistillationBatches(batches, toy_soft_targets())
+    distilled.start_epoch(1)
     assert batches.epoch == 1
-    seen = []
-    for index in range(len(taught)):
-        (_, words), soft, weights = taught[index]
+    found = []
+    for index in range(len(distilled)):
+        (_, words), soft, weights = distilled[index]
         length = words.shape[-1]
         places = batches.captions_at(index).reshape(-1)
-        for place, row, said, weight in zip(
+        for place, row, target, weight in zip(
             places,
             words.reshape(-1, length),
             soft.reshape(-1, length, 7),
@@ -78,29 +79,29 @@ def test_each_caption_of_a_batch_gets_its_own_lesson(kind: type) -> None:
             if place < 0:
                 assert not weight.any()
                 continue
-            seen.append(place)
+            found.append(place)
             assert row[0] == START
             assert row[1 : 1 + len(every[place])].tolist() == every[place]
             first = every[place][0]
-            assert said[0, 4 + place % 3] == pytest.approx(
-                0.75 * SHARE + (1 - SHARE) * (first == 4 + place % 3), abs=1e-3
+            assert target[0, 4 + place % 3] == pytest.approx(
+                0.75 * TEACHER_SHARE + (1 - TEACHER_SHARE) * (first == 4 + place % 3), abs=1e-3
             )
-    assert sorted(seen) == list(range(6))
+    assert sorted(found) == list(range(6))
 
 
-def test_the_loss_of_a_sure_target_is_that_of_the_word() -> None:
+def test_the_loss_of_a_one_hot_target_is_that_of_the_word() -> None:
     logits = np.random.default_rng(0).normal(size=(2, 3, 4, 7)).astype("float32")
     exact = np.random.default_rng(1).integers(0, 7, (2, 3, 4))
     weights = np.random.default_rng(2).integers(0, 2, (2, 3, 4)).astype("float32")
-    sure = np.eye(7, dtype="float32")[exact]
-    ours, wanted = (float(WordLoss()(target, logits, weights)) for target in (sure, exact))
+    one_hot = np.eye(7, dtype="float32")[exact]
+    ours, wanted = (float(WordLoss()(target, logits, weights)) for target in (one_hot, exact))
     assert ours == pytest.approx(wanted, abs=1e-5)
-    even = np.full_like(logits, 1 / 7)
+    uniform = np.full_like(logits, 1 / 7)
     log_probabilities = np.asarray(keras.ops.log_softmax(logits))
-    assert float(WordLoss()(even, logits)) == pytest.approx(-log_probabilities.mean(), abs=1e-5)
+    assert float(WordLoss()(uniform, logits)) == pytest.approx(-log_probabilities.mean(), abs=1e-5)
 
 
-def test_teachers_say_the_mean_of_their_probabilities_over_views(
+def test_soft_targets_are_the_mean_over_teachers_and_views(
     grids_folder: Path, grids_models: dict[str, Path]
 ) -> None:
     prepared = read_prepared(grids_folder)
@@ -111,23 +112,25 @@ def test_teachers_say_the_mean_of_their_probabilities_over_views(
         prepared.tokenizer,
         prepared.features,
     )
-    lessons = soft_targets_of(models, some)
+    soft_targets = compute_soft_targets(models, some)
     place = 0
     for name in some.splits["train"]:
         views = prepared.features.grids[prepared.features.rows[name]]  # (views, regions, D)
         for caption in prepared.captions[name]:
             tokens = prepared.tokenizer.encode(caption)
             words = np.array([[START, *tokens]])
-            said = [models[0]([prepared.features.matrix([name]), words])[0]]
-            said += [models[1]([view[None], words[None]])[0, 0] for view in views]
-            mean = np.mean([np.asarray(keras.ops.softmax(one)) for one in said], axis=0)
-            soft = lessons.targets(np.array([place]), np.array([[*tokens, END]]))[0]
-            for row, wanted, written in zip(soft, mean, [*tokens, END], strict=True):
-                row[written] -= 1 - SHARE
-                rest = np.sort(wanted)[:-KEPT]
-                np.testing.assert_allclose(row.sum(), SHARE, atol=2e-3)
+            logits = [models[0]([prepared.features.matrix([name]), words])[0]]
+            logits += [models[1]([view[None], words[None]])[0, 0] for view in views]
+            mean = np.mean([np.asarray(keras.ops.softmax(one)) for one in logits], axis=0)
+            soft = soft_targets.mix(np.array([place]), np.array([[*tokens, END]]))[0]
+            for row, wanted, own_word in zip(soft, mean, [*tokens, END], strict=True):
+                row[own_word] -= 1 - TEACHER_SHARE
+                rest = np.sort(wanted)[:-TOP_WORDS]
+                np.testing.assert_allclose(row.sum(), TEACHER_SHARE, atol=2e-3)
                 best = wanted.argmax()
-                assert row[best] == pytest.approx(SHARE * wanted[best] / (1 - rest.sum()), abs=2e-3)
+                assert row[best] == pytest.approx(
+                    TEACHER_SHARE * wanted[best] / (1 - rest.sum()), abs=2e-3
+                )
             place += 1
 
 
@@ -135,7 +138,7 @@ def test_teachers_say_the_mean_of_their_probabilities_over_views(
 def test_a_training_with_teachers(
     decoder: str, grids_folder: Path, grids_models: dict[str, Path], tmp_path: Path
 ) -> None:
-    output = tmp_path / "taught"
+    output = tmp_path / "student"
     command = [
         "train.py",
         "--data",
@@ -161,7 +164,7 @@ def test_a_training_with_teachers(
     ]
     done = script(*command)
     assert done.returncode == 0, done.stderr
-    assert "asking 2 teachers" in done.stderr
+    assert "soft targets of 2 teachers" in done.stderr
     training = read_description(output)["training"]
     assert training["data"]["teachers"] == ["transformer", "attention"]
     assert training["settings"]["smoothing"] == 0
@@ -184,8 +187,8 @@ def test_a_stopped_training_with_teachers_ends_with_the_same_weights(
     )
 
     def run(folder: str, **options: Any) -> list[np.ndarray]:
-        teachers = {"teacher": load_trained_model(grids_models["merge"]).model}
-        model, _ = train(prepared, settings, tmp_path / folder, teachers=teachers, **options)
+        start = StartingPoint(teachers=[load_trained_model(grids_models["merge"])])
+        model, _ = train(prepared, settings, tmp_path / folder, starting_point=start, **options)
         return [np.asarray(weight) for weight in model.trainable_weights]
 
     def stop(_: Progress) -> None:
@@ -202,7 +205,7 @@ def test_a_stopped_training_with_teachers_ends_with_the_same_weights(
 def test_photos_of_the_teachers_count_as_trained_on(
     grids_folder: Path, grids_models: dict[str, Path], tmp_path: Path
 ) -> None:
-    """A teacher that has seen a photo of dev hands on what it knows of it."""
+    """What a teacher learned from a photo of dev, it passes on to its student."""
     teacher = tmp_path / "teacher"
     teacher.mkdir()
     for file in grids_models["merge"].iterdir():
@@ -211,7 +214,7 @@ def test_photos_of_the_teachers_count_as_trained_on(
     dev = prepared.splits["dev"]
     write_trained_on(tmp_path, dev[:1], prepared.features.contents)
     (teacher / "trained_on.txt").write_text((tmp_path / "trained_on.txt").read_text())
-    output = tmp_path / "taught"
+    output = tmp_path / "student"
     done = script(
         "train.py",
         "--data",
@@ -229,7 +232,7 @@ def test_photos_of_the_teachers_count_as_trained_on(
     assert trained_on(output, dev) == set(dev[:1])
 
 
-def test_teachers_that_can_not_teach_are_refused(
+def test_unusable_teachers_are_refused(
     grids_folder: Path, grids_models: dict[str, Path], tmp_path: Path
 ) -> None:
     command = ["train.py", "--data", grids_folder, "--output", tmp_path / "m"]
@@ -255,7 +258,7 @@ def test_teachers_that_can_not_teach_are_refused(
     unfinished.write_text("{}")
     again = script(*command, "--overwrite", "--teacher", ROOT / "models" / "flickr8k-merge")
     assert again.returncode == 2
-    assert unfinished.exists()  # nothing was begun: what is there stays
+    assert unfinished.exists()  # nothing was started: what is there stays
     unfinished.unlink()
     missing = script(*command, "--teacher", tmp_path / "none")
     assert missing.returncode == 2

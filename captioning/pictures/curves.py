@@ -1,0 +1,31 @@
+"""The curves of a training, epoch by epoch."""
+
+from matplotlib.figure import Figure
+
+from captioning.pictures.figures import BLUE, INK, ORANGE
+
+
+def draw_curves(history: list[dict[str, float]]) -> Figure:
+    """The curves of a training over its epochs, with the best epoch marked.
+
+    The loss on train and dev; of a fine-tuning, the reward of the samples and the CIDEr on dev.
+    history: as `read_history` gives it.
+    """
+    finetuned = "reward" in history[0]
+    on_train, on_dev = ("reward", "dev_CIDEr") if finetuned else ("loss", "dev_loss")
+    best = (max if finetuned else min)(history, key=lambda row: row[on_dev])
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    epochs = [row["epoch"] for row in history]
+    label = "train, sampled captions" if finetuned else "train"
+    axes.plot(epochs, [row[on_train] for row in history], "o-", color=BLUE, label=label)
+    label = f"dev, best {best[on_dev]:.{1 if finetuned else 3}f} in epoch {best['epoch']}"
+    axes.plot(epochs, [row[on_dev] for row in history], "s-", color=ORANGE, label=label)
+    axes.axvline(best["epoch"], color=INK, linestyle=":", linewidth=1)
+    measure = "CIDEr-D with end tokens" if finetuned else "cross-entropy a word (nats)"
+    axes.set(xlabel="epoch", ylabel=measure, title="Fine-tuning" if finetuned else "Training")
+    axes.locator_params(axis="x", integer=True)  # no epoch 2.5
+    axes.margins(y=0.15)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    return figure

@@ -1,0 +1,94 @@
+"""One epoch of cross-entropy training."""
+
+import time
+
+import keras
+import numpy as np
+from tqdm import tqdm
+
+from captioning.training.batches import Batches
+from captioning.training.checkpoint import NotFiniteError, Progress
+from captioning.training.distillation import DistillationBatches
+from captioning.training.dropout import seed_dropout
+from captioning.training.losses import loss_per_word
+from captioning.training.settings import TrainingSettings
+
+
+def train_epoch(
+    model: keras.Model,
+    train: Batches | DistillationBatches,
+    dev: Batches,
+    progress: Progress,
+    settings: TrainingSettings,
+) -> None:
+    """Train an epoch and add it to the progress. Raises `NotFiniteError` with where it happened."""
+    began = time.perf_counter()
+    train.start_epoch(progress.epoch)
+    if settings.schedule == "plateau":
+        # Set from the progress, not left to the optimizer: the checkpoint's model was saved
+        # before the learning rate was cut. (The cosine is part of the saved optimizer.)
+        model.optimizer.learning_rate = progress.learning_rate
+    seed_dropout(model, settings.seed, progress.epoch)
+    with EpochBar(len(train), progress.epoch + 1, settings.epochs) as bar:
+        logs = model.fit(
+            train,
+            epochs=1,
+            verbose=0,
+            callbacks=[bar.callback],
+            shuffle=False,  # the batches have drawn their order; Keras would draw another
+        )
+        train_loss = float(logs.history["loss"][-1])
+        if bar.not_finite_at is not None:
+            raise NotFiniteError(
+                f"the loss is not finite at batch {bar.not_finite_at + 1:,} of epoch "
+                f"{progress.epoch + 1}; lower --learning-rate"
+            )
+        dev_loss = loss_per_word(model, dev)
+        bar.end(train_loss, dev_loss)
+    # The last step's loss is that of the weights before it: only dev's shows what it made of them.
+    if not (np.isfinite(train_loss) and np.isfinite(dev_loss)):
+        raise NotFiniteError(
+            f"the loss of epoch {progress.epoch + 1} is not finite (train {train_loss}, "
+            f"dev {dev_loss}); lower --learning-rate"
+        )
+    progress.epoch += 1
+    row = {
+        "epoch": progress.epoch,
+        "loss": train_loss,
+        "dev_loss": dev_loss,
+        "learning_rate": float(model.optimizer.learning_rate),
+        "seconds": round(time.perf_counter() - began, 1),
+    }
+    if not progress.record(row, -dev_loss) and settings.schedule == "plateau":
+        progress.learning_rate *= settings.cut
+
+
+class EpochBar:
+    """A progress bar for an epoch, driven by `callback`: batches a second, time left, loss.
+
+    It stops the epoch at the first batch whose loss is not finite, `not_finite_at`.
+    """
+
+    def __init__(self, batches: int, epoch: int, epochs: int) -> None:
+        self._bar = tqdm(total=batches, desc=f"epoch {epoch}/{epochs}", unit=" batches")
+        self.not_finite_at: int | None = None
+        self.callback = keras.callbacks.LambdaCallback(on_train_batch_end=self._advance)
+
+    def _advance(self, batch: int, logs: dict[str, float]) -> None:
+        self._bar.update()
+        # Keras gives the epoch's mean so far: once not finite, it stays so. The first batch counts.
+        if self.not_finite_at is None and not np.isfinite(logs["loss"]):
+            self.not_finite_at = batch
+            self.callback.model.stop_training = True
+        if batch % 10 == 0:
+            self._bar.set_postfix_str(f"loss {logs['loss']:.3f}")
+
+    def end(self, train_loss: float, dev_loss: float) -> None:
+        """Show the epoch's losses."""
+        self._bar.set_postfix_str(f"loss {train_loss:.3f}, dev loss {dev_loss:.3f}")
+
+    def __enter__(self) -> "EpochBar":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.close()
