@@ -103,6 +103,7 @@ def render_cards(photos: Sequence[SessionPhoto]) -> str:
 
 def render_details(captioner: SharedCaptioner, photo: SessionPhoto) -> str:
     """The N best captions of a photo, and the decoder's attention map for each word."""
+    # A tile per word: each is sent to the browser inside of the page, so they must be small.
     small = photo.picture.copy()
     small.thumbnail((TILE, TILE))
     tiles = [

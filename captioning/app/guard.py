@@ -33,6 +33,7 @@ class Guard:
 
     async def __call__(self, scope: dict, receive: Any, send: Any) -> None:
         """Answer 403, or let the request pass and add the policy to the response."""
+        # Starting and stopping the server are no requests; Gradio uses no websockets.
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

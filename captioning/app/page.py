@@ -166,7 +166,7 @@ class Page:
                 f"{len(files) - room} photos were refused: {MAX_PHOTOS} are the most at a time. "
                 "Export the captions, then forget all photos."
             )
-            yield None, *self._update(photos, sentences)
+            yield None, *self._update(photos, sentences)  # at once, not after the first batch
         for captioned, refused in self._captioner.caption_files(files[:room], top, beam=beam):
             photos.extend(captioned)
             sentences += refused
@@ -186,7 +186,7 @@ class Page:
 
     def correct(self, chosen: int | None, photos: list[SessionPhoto], text: str) -> tuple[str, str]:
         """Keep a person's caption of a photo: the notice about it, and the cards."""
-        text = " ".join(text.split())
+        text = " ".join(text.split())  # on one line, as the corrections file has a line for each
         photo = photo_at(photos, chosen)
         if not photo or not text:
             notice = "Write a caption first; nothing was kept."
@@ -216,6 +216,7 @@ class Page:
             render_notices(sentences),
             render_cards(photos),
             gr.update(visible=bool(photos)),
+            # The last photo is chosen, which also shows its details: the dropdown has changed.
             gr.update(choices=choices, value=len(photos) - 1 if photos else None),
             gr.update(visible=bool(photos)),
         )

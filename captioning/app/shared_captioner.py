@@ -41,6 +41,7 @@ class SharedCaptioner:
         """
         for start in range(0, len(files), PHOTOS_AT_ONCE):
             opened, refused = [], []
+            # Outside of the lock: opening files takes long, and needs no model.
             for name, path in files[start : start + PHOTOS_AT_ONCE]:
                 try:
                     opened.append((name, read_photo(path)))
@@ -80,6 +81,7 @@ class SharedCaptioner:
         photos = []
         for index, (name, image) in enumerate(opened):
             image.thumbnail((THUMBNAIL, THUMBNAIL))  # the full size is needed no more
+            # Half precision, as features.py stores grids: half the memory per open page.
             grid = None if grids is None else grids[index].astype(np.float16)
             photos.append(SessionPhoto(name, image, vectors[index], grid))
         return photos
