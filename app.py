@@ -1,4 +1,4 @@
-"""A page on this machine alone: drop photos, read, correct and export their captions."""
+"""A page in the browser, on this machine alone: drop photos, read, correct, export captions."""
 
 from captioning.commands.run import run_command
 

@@ -1,4 +1,4 @@
-"""Caption photos: python caption_generator.py -i image.jpg"""
+"""Caption photos: python caption_generator.py -i photo.jpg"""
 
 from captioning.commands.run import run_command
 

@@ -1,4 +1,4 @@
-"""Train a decoder on what features.py wrote."""
+"""Train a decoder; the best epoch is kept in a model's folder."""
 
 from captioning.commands.run import run_command
 

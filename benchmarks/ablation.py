@@ -1,7 +1,7 @@
-"""What each part of the transformer's recipe is worth: python benchmarks/ablation.py
+"""Ablation of the transformer's recipe: python benchmarks/ablation.py
 
-Trains the recipe whole, then without one part at a time, and scores each on dev. What is trained
-already, in --output, is scored again instead.
+Trains the whole recipe, then the recipe without one part at a time, and scores each on dev. A
+model that is in --output already is not trained again, only scored.
 """
 
 import argparse
@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Variant:
-    """The recipe with one part changed: settings, the model once it is built, or the data."""
+    """The recipe with one part changed.
+
+    settings: that differ; build: makes the model instead of `new_model`; views: of each photo to
+    train on, None for all.
+    """
 
     title: str
     settings: dict[str, Any]
@@ -37,7 +41,7 @@ class Variant:
 
 
 def untied(prepared: "Prepared", settings: TrainingSettings) -> Any:
-    """A model with a matrix of its own for the words that go out."""
+    """A model whose output layer has weights of its own, not those of the word embedding."""
     from keras import layers
 
     from captioning.training.models import new_model
@@ -56,6 +60,7 @@ def unstandardised(prepared: "Prepared", settings: TrainingSettings) -> Any:
     model = new_model(prepared, settings)
     layer = model.get_layer("standardise")
     mean, variance, *count = layer.get_weights()
+    # Mean 0 and variance 1: standardising changes nothing.
     layer.set_weights([np.zeros_like(mean), np.ones_like(variance), *count])
     layer.finalize_state()
     return model
@@ -67,8 +72,8 @@ VARIANTS = {
     "smoothing": Variant("without label smoothing", {"smoothing": 0.0}),
     "dropout": Variant("without dropout", {"dropout": 0.0}),
     "schedule": Variant("plateau instead of warm-up and cosine", {"schedule": "plateau"}),
-    "views": Variant("the photo itself alone, no other views", {}, views=1),
-    "tying": Variant("two matrices for words in and out", {}, build=untied),
+    "views": Variant("one view of each photo instead of all", {}, views=1),
+    "tying": Variant("input and output embeddings not tied", {}, build=untied),
     "standardised": Variant("grids not standardised", {}, build=unstandardised),
 }
 
@@ -81,23 +86,28 @@ def parse_arguments() -> argparse.Namespace:
     add = parser.add_argument
     add("--data", type=Path, default="models", help="the folder that features.py --grids wrote")
     add("--output", type=Path, default="models/ablation", help="where the models go")
-    add("--only", nargs="+", choices=list(VARIANTS), help="these, besides whole, instead of all")
-    add("--width", type=int, default=192, help="of the transformer: half its own, to save time")
+    add("--only", nargs="+", choices=list(VARIANTS), help="these, and whole, instead of all")
+    add(
+        "--width",
+        type=int,
+        default=192,
+        help="of the transformer; half its default",
+    )
     add("--epochs", type=int, default=12, help="of each training")
     add("--beam", type=int, default=5, help="of the decoder")
     return parser.parse_args()
 
 
 def only_views(prepared: "Prepared", views: int | None) -> "Prepared":
-    """The data with so many views of each photo."""
+    """The data with the first `views` views of each photo."""
     rows = {name: own[:views] for name, own in prepared.features.rows.items()}
     return replace(prepared, features=replace(prepared.features, rows=rows))
 
 
-def trained(
+def train_once(
     prepared: "Prepared", variant: Variant, settings: TrainingSettings, folder: Path
 ) -> None:
-    """Train the variant into its folder, unless it is there."""
+    """Train the variant into its folder, unless it was before."""
     from captioning.inference.description import DESCRIPTION
     from captioning.inference.trained_model import TrainedModel
     from captioning.training.run import train_model
@@ -132,7 +142,7 @@ def row(variant: Variant, about: dict[str, Any], found: "Evaluation", first: "Ev
             else "{value:.1f} ({0:.1f} to {1:.1f})".format(*score["interval"], value=score["value"])
         )
 
-    change = ""
+    change = ""  # of the whole recipe against itself
     if found is not first:
         value, low, high = found.scores.minus(first.scores)["CIDEr"]
         change = f"{value:+.1f} ({low:+.1f} to {high:+.1f})"
@@ -168,7 +178,7 @@ def main() -> int:
     first = None
     for name in ["whole", *(n for n in arguments.only or VARIANTS if n != "whole")]:
         variant, folder = VARIANTS[name], arguments.output / name
-        trained(prepared, variant, replace(recipe, **variant.settings), folder)
+        train_once(prepared, variant, replace(recipe, **variant.settings), folder)
         captioner = load(folder)
         found = evaluate(captioner, prepared, "dev", beam=arguments.beam, views=1)
         first = first or found

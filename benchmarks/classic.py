@@ -1,7 +1,7 @@
-"""The classic recipe, written by us to be measured against: it is in no other part of the project.
+"""The classic recipe of many tutorials, written by us, to measure the project against.
 
-One photo a `predict`; one sample a word, its prefix padded in front and its target one-hot, one
-photo's samples a step; and for each word of a caption the whole prefix through `predict`.
+One photo per `predict`; one sample per word, its prefix padded in front and its target one-hot, one
+photo's samples per step; and for each word of a caption the whole prefix through `predict`.
 """
 
 from collections.abc import Iterator
@@ -25,16 +25,17 @@ def encode(network: keras.Model, photos: list[Path], size: int) -> np.ndarray:
 
 
 def build(vector_size: int, vocabulary: int, width: int, longest: int) -> keras.Model:
-    """The merge model over one prefix: the softmax of the word after it.
+    """The merge model for one prefix: the probabilities of the next word.
 
     It has the layers of `captioning.decoders.merge`, with their names, so that weights can be
-    taken over; but the prefix is padded in front and masked, and one word is predicted.
+    copied; but the prefix is padded in front and masked, and one word is predicted.
     """
     vector = layers.Input((vector_size,))
     photo = layers.Normalization(name="standardise")(vector)
     photo = layers.Dropout(0.5)(photo)
     photo = layers.Dense(width, activation="relu", name="photo_dense")(photo)
     words = layers.Input((longest,), dtype="int32")
+    # 0, the padding, is masked: the LSTM skips it.
     caption = layers.Embedding(vocabulary, width, mask_zero=True, name="embedding")(words)
     caption = layers.Dropout(0.5)(caption)
     caption = layers.LSTM(width, name="lstm")(caption)  # (samples, width)
@@ -58,7 +59,7 @@ def take_weights(classic: keras.Model, model: keras.Model) -> None:
 def samples(
     vectors: np.ndarray, captions: list[list[list[int]]], longest: int, vocabulary: int
 ) -> Iterator[tuple]:
-    """For each photo ((vectors, prefixes), targets), a row a word of each of its captions.
+    """For each photo ((vectors, prefixes), targets), one row per word of each of its captions.
 
     Shapes (rows, D), (rows, longest), (rows, vocabulary).
     """
@@ -66,23 +67,23 @@ def samples(
         prefixes, targets = [], []
         for tokens in own:
             line = [START, *tokens, END]
-            for place in range(1, len(line)):
-                prefixes.append(line[:place])
-                targets.append(line[place])
+            for position in range(1, len(line)):
+                prefixes.append(line[:position])
+                targets.append(line[position])
         padded = keras.utils.pad_sequences(prefixes, maxlen=longest, value=PADDING)
         one_hot = keras.utils.to_categorical(targets, num_classes=vocabulary)
         yield (np.repeat(vector[None], len(targets), axis=0), padded), one_hot
 
 
 def caption(model: keras.Model, vector: np.ndarray, longest: int) -> tuple[int, ...]:
-    """The greedy caption of a vector (D,): the whole prefix through `predict` for each word."""
+    """The tokens of the greedy caption of a vector (D,)."""
     tokens = [START]
     for _ in range(longest - 1):
         padded = keras.utils.pad_sequences([tokens], maxlen=longest, value=PADDING)
         following = model.predict([vector[None], padded], verbose=0)[0]  # (vocabulary,)
         following[[PADDING, START, UNKNOWN]] = -1
         if len(tokens) == 1:
-            following[END] = -1  # a caption has a word at least, as in captioning.decoding
+            following[END] = -1  # at least one word, as in captioning.inference.search
         word = int(following.argmax())
         if word == END:
             break

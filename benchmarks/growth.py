@@ -1,4 +1,4 @@
-"""Seconds and memory as the work grows: made-up vectors and grids of more and more photos.
+"""Seconds and memory as the work grows: random vectors and grids of more and more photos.
 
 Each size runs in a process of its own, so that the peak of its memory is its own.
 """
@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 @dataclass(frozen=True)
 class Growth:
     """One row of the table: seconds of one epoch of the merge model, of greedy captions, and of
-    drawing all batches from a memory-mapped store of grids; peaks of the process' own memory, MiB.
+    reading all batches from a memory-mapped store of grids; peaks of the process's own memory, MiB.
     """
 
     photos: int
@@ -33,7 +33,10 @@ class Growth:
 
 
 def measure(sizes: list[int], folder: Path) -> list[Growth]:
-    """Train an epoch on the vectors of so many photos, decode them, read grids, for each size."""
+    """For each number of photos: train one epoch on their vectors, decode them, read their grids.
+
+    folder: of the model that decodes.
+    """
     rows = []
     for photos in sizes:
         figures = []
@@ -53,7 +56,7 @@ def _run(what: str, photos: int, folder: Path) -> dict[str, float]:
 
 
 def work(what: str, photos: int, folder: str) -> None:
-    """What a process does: an epoch, all captions, all grids; prints seconds and memory's peak."""
+    """What the process of one figure does; prints seconds and the peak of its memory as JSON."""
     from captioning.backend import import_keras
 
     import_keras()
@@ -70,13 +73,13 @@ def work(what: str, photos: int, folder: str) -> None:
 def _epoch(photos: int) -> float:
     import numpy as np
 
-    from benchmarks.compare import LONGEST, VOCABULARY, made_up
+    from benchmarks.synthetic import LONGEST, VOCABULARY, random_captions
     from captioning.decoders.build import build_decoder
     from captioning.training.batches import CaptionBatches
     from captioning.training.models import compile_for_training
     from captioning.training.settings import TrainingSettings
 
-    vectors, captions = made_up(photos, 1024)
+    vectors, captions = random_captions(photos, 1024)
     flat = [own[0] for own in captions]
     settings = TrainingSettings()
     model = build_decoder("merge", (1024,), VOCABULARY, LONGEST, settings.width, 0.5, 1)
@@ -90,11 +93,11 @@ def _epoch(photos: int) -> float:
 
 
 def _captions(photos: int, folder: Path) -> float:
-    from benchmarks.compare import vectors_like
+    from benchmarks.synthetic import random_vectors
     from captioning.inference.captioner import load
 
     captioner = load(folder)
-    vectors = vectors_like(captioner.bundle.model, photos)
+    vectors = random_vectors(captioner.bundle.model, photos)
     captioner.describe(vectors[:250], beam=1)
     began = time.perf_counter()
     captioner.describe(vectors, beam=1)
@@ -102,9 +105,9 @@ def _captions(photos: int, folder: Path) -> float:
 
 
 def _grids(photos: int) -> float:
-    """Draw every batch of an epoch from a store of grids, as large as Xception's, on disk.
+    """Read every batch of an epoch from a file of grids, as large as Xception's.
 
-    The file is one hole, which the system reads as zeros: it takes no room.
+    The file is sparse: the system reads zeros, and it takes no space on the disk.
     """
     import numpy as np
 

@@ -39,7 +39,7 @@ def describe() -> str:
 
 
 def load() -> str:
-    """How busy the machine was when the measuring began, in a sentence."""
+    """How busy the machine was when the measurement began, as a sentence."""
     busy = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
     return f"When this was measured, {busy:.1f} programs on average wanted the processor already."
 
@@ -47,7 +47,7 @@ def load() -> str:
 def peak(dtype: str = "float32") -> float:
     """Floating-point operations a second, on all cores, of a large matrix product.
 
-    The best of several, by the processor's time: what else runs takes less of that away.
+    The best of several, by CPU time, which other programs disturb less than wall time.
     """
     import keras
     import numpy as np
@@ -69,10 +69,10 @@ def cores() -> int:
 
 
 class OwnMemory:
-    """Watches how much memory this process holds of its own; `peak`, in MiB, is the most.
+    """A context that watches the memory of this process; `peak`, in MiB, is the most it had.
 
     Pages of files that are mapped into memory are not counted: the system takes them back as
-    soon as it wants them. Looked at ten times a second, on Linux; elsewhere all memory counts.
+    soon as it needs them. Sampled ten times a second, on Linux; elsewhere all memory counts.
     """
 
     def __init__(self) -> None:

@@ -1,6 +1,6 @@
 """The classic recipe and ours, side by side on the same work: python benchmarks/run.py all
 
-Ratios count: both take turns in one run, because machines are noisy.
+The ratios count: both ways take turns in one run, because machines are noisy.
 """
 
 import argparse
@@ -20,7 +20,8 @@ from captioning.commands.run import run_main
 from captioning.errors import CaptioningError
 
 if TYPE_CHECKING:
-    from benchmarks.compare import Comparison
+    from benchmarks.comparison import Comparison
+    from benchmarks.growth import Growth
 
 STEPS = ("features", "train", "decode", "start")
 SHIPPED = ROOT / "models" / "flickr8k-merge"
@@ -41,7 +42,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     add("--images", type=Path, help="a folder of real photos (default: rendered scenes)")
     add("--weights", default="imagenet", help="Xception's: imagenet (fetched by Keras) or a file")
-    add("--photos", type=int, default=96, help="how many photos are turned into vectors")
+    add("--photos", type=int, default=96, help="how many photos are encoded")
     add("--rounds", type=int, default=3, help="how often both ways take turns; the median counts")
     add(
         "--sizes",
@@ -50,30 +51,36 @@ def parse_arguments() -> argparse.Namespace:
         default=[1000, 8000, 32000, 128000],
         help="photos of the growth table",
     )
-    add("--small", action="store_true", help="tiny work, to see that it runs; figures mean nothing")
+    add(
+        "--small",
+        action="store_true",
+        help="little work, to see that it runs",
+    )
     add("--format", choices=["text", "json"], default="text", help="of standard output")
     return parser.parse_args()
 
 
 def comparisons(arguments: argparse.Namespace, step: str) -> Iterator["Comparison"]:
     """Those of one step."""
-    from benchmarks import compare
+    from benchmarks.decoding import compare_decoding
+    from benchmarks.start import compare_start
+    from benchmarks.training import compare_training
+    from benchmarks.vectors import compare_vectors
 
     small, rounds = arguments.small, arguments.rounds
     if step == "train":
         sizes = {"photos": 40, "steps": 3, "width": 16, "vector_size": 8} if small else {}
-        yield from compare.training(rounds=rounds, **sizes)
+        yield from compare_training(rounds=rounds, **sizes)
     elif step == "decode":
-        yield from compare.decoding(
-            SHIPPED, rounds=rounds, **({"photos": 20, "few": 2} if small else {})
-        )
+        sizes = {"photos": 20, "few": 2} if small else {}
+        yield from compare_decoding(SHIPPED, rounds=rounds, **sizes)
     else:
         with tempfile.TemporaryDirectory() as folder:
             photos = some_photos(arguments, Path(folder))
             if step == "start":
-                yield from compare.starting(photos[0], SHIPPED, arguments.weights, rounds)
+                yield from compare_start(photos[0], SHIPPED, arguments.weights, rounds)
             else:
-                yield from compare.features(photos, arguments.weights, rounds, small)
+                yield from compare_vectors(photos, arguments.weights, rounds, small)
 
 
 def some_photos(arguments: argparse.Namespace, folder: Path) -> list[Path]:
@@ -90,7 +97,7 @@ def some_photos(arguments: argparse.Namespace, folder: Path) -> list[Path]:
 
 
 def command_of(arguments: argparse.Namespace) -> str:
-    """The command that measures the same; folders and files by name alone."""
+    """The command that measures the same again; folders and files without their path."""
     parts = ["python benchmarks/run.py", arguments.step]
     if arguments.images:
         parts += ["--images", arguments.images.name, "--weights", Path(arguments.weights).name]
@@ -99,10 +106,10 @@ def command_of(arguments: argparse.Namespace) -> str:
     return " ".join(map(str, parts))
 
 
-def shown(row: "Comparison") -> list[str]:
-    """A comparison's cells, for people."""
+def cells_of(row: "Comparison") -> list[str]:
+    """A comparison as cells of a table."""
     limit = "" if row.share is None else f"{row.share:.0%}"
-    wanted = f"{'at most' if row.at_most else 'at least'} {row.target:g}"
+    target = f"{'at most' if row.at_most else 'at least'} {row.target:g}"
     verdict = "reached" if row.reached else "missed"
     if not row.reached and row.highest is not None and row.highest < row.target:
         verdict += f" (at the limit: {row.highest:.1f})"
@@ -116,7 +123,7 @@ def shown(row: "Comparison") -> list[str]:
         f"{row.ours:,.4g} {row.unit}",
         f"{row.ratio:,.3g}",
         f"{row.by_processor:,.3g}",
-        f"{wanted}: {verdict}",
+        f"{target}: {verdict}",
         limit,
         checks,
     ]
@@ -140,7 +147,7 @@ def markdown(rows: list[list[str]]) -> list[str]:
     return ["| " + " | ".join(cells) + " |" for cells in lines]
 
 
-def write_readme(about: dict[str, Any], rows: list["Comparison"], grown: list) -> None:
+def write_readme(about: dict[str, Any], rows: list["Comparison"], grown: "list[Growth]") -> None:
     """Write `benchmarks/README.md` from what was just measured."""
     from benchmarks.growth import table
     from captioning.files.text import read_text, write_text
@@ -154,7 +161,7 @@ def write_readme(about: dict[str, Any], rows: list["Comparison"], grown: list) -
         ),
         ("{load}", [about["load"]]),
         ("{command}", [about["command"]]),
-        ("{comparisons}", markdown([shown(row) for row in rows])),
+        ("{comparisons}", markdown([cells_of(row) for row in rows])),
         ("{growth}", table(grown)),
     ):
         text = text.replace(mark, "\n".join(lines))
@@ -188,8 +195,8 @@ def main() -> int:
         for row in comparisons(arguments, step) if step != "growth" else ():
             rows.append(row)
             if arguments.format == "text":
-                print(" | ".join(shown(row)), flush=True)
-    grown = []
+                print(" | ".join(cells_of(row)), flush=True)
+    grown: list[Growth] = []
     if arguments.step in ("growth", "all"):
         grown = growth.measure(arguments.sizes, SHIPPED)
         if arguments.format == "text":

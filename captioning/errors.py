@@ -1,4 +1,4 @@
-"""The errors that a person at the keyboard can mend, in words they can act on."""
+"""The error that a user can put right, and how messages name files and commands."""
 
 import sys
 from pathlib import Path
@@ -29,9 +29,18 @@ def shown(text: str) -> str:
 def command_line(command: str) -> str:
     """How to type a command, for messages: "python train.py" or "image-captions train".
 
-    The one who runs `image-captions`, or has no checkout, has no scripts to run.
+    As this process itself was called: by the console command, as a module, or by a script. Where
+    there is no checkout there are no scripts.
     """
     is_checkout = (Path(__file__).parent.parent / SCRIPTS[command]).is_file()
-    if is_checkout and Path(sys.argv[0]).stem != CONSOLE:
+    by_console = Path(sys.argv[0]).stem == CONSOLE or console_name() != CONSOLE
+    if is_checkout and not by_console:
         return f"python {SCRIPTS[command]}"
-    return f"{CONSOLE} {command}"
+    return f"{console_name()} {command}"
+
+
+def console_name() -> str:
+    """How the console command is typed: "image-captions", or "python -m captioning"."""
+    called = Path(sys.argv[0])
+    as_module = called.name == "__main__.py" and called.parent.name == "captioning"
+    return "python -m captioning" if as_module else CONSOLE

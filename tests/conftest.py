@@ -1,9 +1,10 @@
 """What the tests share: a tiny dataset of rendered scenes, its vectors, a model trained on it."""
 
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,9 @@ BLOCK13 = SHARED / "xception_notop_blocks1-13.h5"
 
 MAY_SKIP_IN_CI = ("no real data in", "root may read all", "this system")
 """What a machine can't change. Packages can be installed: CI must not do without their tests."""
+
+Run = Callable[..., tuple[int, str, str]]
+"""Runs a command in this process: (exit code, output, messages)."""
 
 import_keras()
 
@@ -165,3 +169,52 @@ def grids_models(grids_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
         )
         assert done.returncode == 0, done.stderr
     return folders
+
+
+@pytest.fixture(scope="session")
+def odd_photos(scenes_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with scenes as odd files, and one that is no image."""
+    folder = tmp_path_factory.mktemp("odd")
+    scenes = sorted((scenes_folder / "Flicker8k_Dataset").iterdir())
+    image = Image.open(scenes[0])
+    image.save(folder / "colour.png")
+    image.convert("L").save(folder / "gray.jpg")
+    image.convert("P").save(folder / "palette.gif")
+    image.convert("RGBA").save(folder / "-dash and space.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image.transpose(Image.Transpose.ROTATE_90).save(folder / "turned.png", exif=exif)
+    (folder / "notes.txt").write_text("not for captioning")
+    (folder / "broken.jpg").write_text("no image")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def nested_photos(scenes_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of scenes, a third of them in a subfolder; one with an odd name, one broken."""
+    folder = tmp_path_factory.mktemp("nested")
+    (folder / "in side").mkdir()
+    for place, scene in enumerate(sorted((scenes_folder / "Flicker8k_Dataset").iterdir())):
+        shutil.copy(scene, folder / ("in side" if place % 3 == 0 else "") / scene.name)
+    shutil.copy(scene, folder / '=two\nlines, "q".jpg')
+    (folder / "broken.jpg").write_text("no image")
+    return folder
+
+
+@pytest.fixture
+def run_caption(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, model_folder: Path
+) -> Run:
+    """The caption command in this process, where Keras is imported already."""
+    from captioning.commands import caption
+    from captioning.commands.run import run_main
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        model = [] if "--model" in arguments else ["--model", model_folder]
+        line = ["caption_generator.py", *model, *arguments]
+        monkeypatch.setattr(sys, "argv", [*map(str, line)])
+        with pytest.raises(SystemExit) as ended:
+            run_main(caption.main)
+        return ended.value.code, *capsys.readouterr()
+
+    return call

@@ -21,17 +21,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from captioning.app.corrections import alt_text_table, keep_correction
-from captioning.app.desk import MAX_BYTES, MAX_PIXELS, read_photo
+from captioning.app.corrections import keep_correction
+from captioning.app.export import alt_text_table
+from captioning.app.photos import MAX_BYTES, MAX_PIXELS, read_photo
 from captioning.errors import CaptioningError
 from captioning.vision.images import UnreadableImageError
 from tests.conftest import ROOT, script
 
-LACKING = [name for name in ("gradio", "playwright") if find_spec(name) is None]
+MISSING = [name for name in ("gradio", "playwright") if find_spec(name) is None]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 if CHROMIUM is None:
-    LACKING.append("Chromium on the path")
-in_browser = pytest.mark.skipif(bool(LACKING), reason=f"wants {', '.join(LACKING)}")
+    MISSING.append("Chromium on the path")
+in_browser = pytest.mark.skipif(bool(MISSING), reason=f"wants {', '.join(MISSING)}")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 FILES = "input[type=file] >> nth=0"
 CLIENTS, SECONDS = 8, 60
@@ -76,15 +77,15 @@ def test_what_is_no_photo_or_too_large_is_refused(tmp_path: Path) -> None:
             read_photo(path)
 
 
-def test_wrong_arguments_are_told_at_once(tmp_path: Path) -> None:
-    for arguments, told in (
+def test_wrong_arguments_are_refused_at_once(tmp_path: Path) -> None:
+    for arguments, message in (
         (["--model", tmp_path / "none"], "is missing"),
         (["--port", "0"], "--port 0"),
         (["--corrections", tmp_path / "none" / "c.jsonl"], "no such folder"),
     ):
         done = script("app.py", *arguments)
         assert done.returncode == 2, done.stderr
-        assert told in done.stderr
+        assert message in done.stderr
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +148,7 @@ def opened(page: object, url: str) -> object:
 
 @pytest.fixture(scope="module")
 def photos(scenes_folder: Path) -> list[Path]:
-    """Photos that the toy model can make something of."""
+    """Scenes, as the toy model was trained on."""
     return sorted((scenes_folder / "Flicker8k_Dataset").glob("*"))[:20]
 
 
@@ -159,7 +160,7 @@ def test_a_photo_is_dropped_and_its_caption_read(
     page.on("request", lambda request: asked.append(request.url))
     page.set_input_files(FILES, photos[0])
     page.wait_for_selector(".card")
-    caption = page.inner_text(".said")
+    caption = page.inner_text(".photo-caption")
     done = script("caption_generator.py", "--model", _model_of(app), "--beam", 5, "-i", photos[0])
     assert done.stdout.strip() == caption
     assert re.search(r"confidence \d+%", page.inner_text(".card"))
@@ -199,7 +200,7 @@ def test_many_photos_at_once_and_their_table(page: object, photos: list[Path]) -
         page.click(".export")
     rows = list(csv.reader(Path(download.value.path()).read_text("utf-8-sig").splitlines()))
     assert [row[0] for row in rows[1:]] == [photo.name for photo in photos]
-    assert [row[1] for row in rows[1:]] == page.locator(".said").all_inner_texts()
+    assert [row[1] for row in rows[1:]] == page.locator(".photo-caption").all_inner_texts()
 
 
 @in_browser
@@ -218,11 +219,11 @@ def test_a_text_file_is_refused_with_a_sentence(
 def test_a_correction_is_kept(page: object, app: dict, photos: list[Path]) -> None:
     page.set_input_files(FILES, photos[1])
     page.wait_for_selector(".tiles img")
-    before = page.inner_text(".said")
+    before = page.inner_text(".photo-caption")
     page.get_by_label("Your caption").fill("<i>mine")
     page.get_by_text("Keep my caption").click()
     page.wait_for_selector("text=Kept your caption")
-    assert page.inner_text(".said") == "<i>mine"
+    assert page.inner_text(".photo-caption") == "<i>mine"
     row = json.loads((app["folder"] / "corrections.jsonl").read_text().splitlines()[-1])
     assert (row["image"], row["caption"], row["model_caption"]) == (
         photos[1].name,

@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import classic, compare, growth, machine
+from benchmarks import classic, growth, machine, synthetic
+from benchmarks.comparison import Comparison, Rate, alternate
+from benchmarks.vectors import compare_vectors
 from captioning.backend import faster_precision
 from captioning.data.text import END, START
 from captioning.inference.description import read_description
 from captioning.inference.trained_model import load_trained_model
-from tests.conftest import BLOCK13, script
+from tests.conftest import BLOCK13, ROOT, script
 
 
 def test_the_classic_recipe_makes_one_sample_a_word() -> None:
@@ -24,16 +26,41 @@ def test_the_classic_recipe_makes_one_sample_a_word() -> None:
     assert repeated.tolist() == [[1, 2]] * 3
 
 
-def test_made_up_captions_are_as_long_as_real_ones() -> None:
-    vectors, captions = compare.made_up(400, 6)
+def test_random_captions_are_as_long_as_real_ones() -> None:
+    vectors, captions = synthetic.random_captions(400, 6)
     lengths = [len(tokens) for own in captions for tokens in own]
     assert vectors.shape == (400, 6)
     assert len(lengths) == 2000
     assert 10.4 < np.mean(lengths) < 11.4
-    assert min(lengths) >= 1 and max(lengths) <= compare.LONGEST
-    assert {4 <= token < compare.VOCABULARY for own in captions for t in own for token in t} == {
+    assert min(lengths) >= 1 and max(lengths) <= synthetic.LONGEST
+    assert {4 <= token < synthetic.VOCABULARY for own in captions for t in own for token in t} == {
         True
     }
+
+
+def test_two_ways_take_turns_and_are_compared() -> None:
+    done = []
+
+    def work(name: str) -> tuple[int, float]:
+        done.append(name)
+        time.sleep(0.01 if name == "ours" else 0.05)
+        return 10, 2.0 if name == "ours" else 5.0  # as if another process computed
+
+    rates = alternate(lambda: work("classic"), lambda: work("ours"), 3)
+    assert done == ["classic", "ours"] * 3
+    assert 3 < rates[1].wall / rates[0].wall <= 5.5
+    assert [rate.processor for rate in rates] == pytest.approx([2, 5], rel=0.05)
+
+
+def test_ratios_of_faster_and_slower_ways() -> None:
+    rates = (Rate(2.0, 4.0), Rate(8.0, 12.0))
+    faster = Comparison.faster("a", "photos/s", rates, 4.0, limit=24.0)
+    assert (faster.ratio, faster.by_processor, faster.reached) == (4, 3, True)
+    assert faster.share == machine.cores() * 12 / 24
+    assert faster.highest == 12
+    slower = Comparison.slower("b", "s", rates[::-1], 3.9)
+    assert (slower.classic, slower.ours) == (1 / 8, 1 / 2)
+    assert (slower.ratio, slower.by_processor, slower.reached) == (4, 3, False)
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +104,7 @@ def test_both_ways_do_the_same_work(found: dict[str, dict]) -> None:
 
 def test_growth_is_measured(capsys: pytest.CaptureFixture) -> None:
     for what in ("decode", "grids"):
-        growth.work(what, 100, str(Path(compare.ROOT) / "models" / "flickr8k-merge"))
+        growth.work(what, 100, str(ROOT / "models" / "flickr8k-merge"))
         told = json.loads(capsys.readouterr().out)
         assert told["seconds"] > 0
         assert told["mebibytes"] > 100
@@ -104,7 +131,7 @@ def test_a_wrong_argument_ends_in_a_message() -> None:
 @pytest.mark.flickr8k
 def test_bfloat16_vectors_stand_in_for_float32(shared: Path) -> None:
     photos = sorted((shared / "flickr8k" / "Flicker8k_Dataset").iterdir())[:8]
-    rows = list(compare.features(photos, str(BLOCK13), rounds=1))
+    rows = list(compare_vectors(photos, str(BLOCK13), rounds=1))
     assert all(row.checks["least cosine"] >= 0.999 for row in rows)
 
 
@@ -133,7 +160,7 @@ def test_the_ablation_changes_one_part_at_a_time(grids_folder: Path, tmp_path: P
     table = run()
     assert [line.split(" | ")[0] for line in table[2:]] == [
         "| the recipe",
-        "| two matrices for words in and out",
+        "| input and output embeddings not tied",
         "| grids not standardised",
         "| without label smoothing",
     ]

@@ -422,5 +422,5 @@ def test_names_of_all_kinds_and_the_limit_on_pixels(tmp_path: Path) -> None:
     assert set(features.vectors) == good
     assert set(features.failed) == named - good | {"wide.png"}
     assert features.failed["wide.png"].endswith("the limit of 290,000")
-    assert "passed over wide.png: " in done.stderr
+    assert "skipped wide.png: " in done.stderr
     assert set(read_prepared(tmp_path / "out").captions) == set(in_table)

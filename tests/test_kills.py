@@ -390,7 +390,7 @@ def test_stopped_by_hand_it_says_how_to_go_on(
     command = features_command(scenes_folder, output)
     code, messages = run([sys.executable, "-c", stopping(3), *command[2:]], cwd=ROOT)
     assert code == 130, messages
-    assert "stopped; the same command goes on from here" in messages
+    assert "stopped; the same command continues from here" in messages
     assert "Traceback" not in messages
     index = output / "features.partial" / "index.jsonl"
     assert index.read_bytes().count(b"\n") == 4  # what made them, and three batches

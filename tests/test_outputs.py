@@ -11,12 +11,15 @@ from PIL import Image
 
 from captioning.errors import CaptioningError
 from captioning.inference.captioner import Caption
-from captioning.output.embedding import Copies, describe_image
-from captioning.output.formats import JsonLines, Page, Rows, Table, Text
+from captioning.output.embedding import describe_image, write_copy
+from captioning.output.html_format import HtmlFormat
+from captioning.output.interfaces import RowFormat
+from captioning.output.photo_files import PhotoFiles
+from captioning.output.row_formats import CsvFormat, JsonLinesFormat, TextFormat
 from captioning.output.rows_file import RowsFile
-from captioning.output.sidecars import Sidecars
+from captioning.output.sidecars import write_sidecar
 from captioning.output.targets import (
-    NoCopyError,
+    UnwritableError,
     only_writer,
     refuse_existing,
     refuse_inside,
@@ -39,12 +42,18 @@ def captions(count: int = 5) -> list[Caption]:
     return [Caption(Path(names[i]), f"a dog {i}", -1.0 - i / 7) for i in range(count)]
 
 
-def formats(tmp_path: Path) -> list[Rows]:
-    return [Text(), Table(), Table(marks=True), JsonLines(), Page(tmp_path)]
+def formats(tmp_path: Path) -> list[RowFormat]:
+    return [
+        TextFormat(),
+        CsvFormat(),
+        CsvFormat(marks=True),
+        JsonLinesFormat(),
+        HtmlFormat(tmp_path),
+    ]
 
 
 @pytest.mark.parametrize("number", range(5), ids=["text", "csv", "csv marked", "jsonl", "html"])
-def test_a_file_cut_off_at_any_byte_is_gone_on_with(tmp_path: Path, number: int) -> None:
+def test_a_file_cut_off_at_any_byte_is_resumed(tmp_path: Path, number: int) -> None:
     rows = formats(tmp_path)[number]
     unsure = 0.4 if number else None
     path = tmp_path / "out"
@@ -68,25 +77,25 @@ def test_a_file_cut_off_at_any_byte_is_gone_on_with(tmp_path: Path, number: int)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["out"]
 
 
-def test_what_is_there_is_neither_lost_nor_mixed_up(tmp_path: Path) -> None:
+def test_existing_files_are_neither_lost_nor_mixed_up(tmp_path: Path) -> None:
     path = tmp_path / "out.csv"
     path.write_text("my own notes\nof last year\n")
-    with pytest.raises(CaptioningError, match="--resume goes on with it, --overwrite"):
-        RowsFile(path, Table())
+    with pytest.raises(CaptioningError, match="--resume continues it, --overwrite"):
+        RowsFile(path, CsvFormat())
     with pytest.raises(CaptioningError, match="doesn't begin as this --format does"):
-        RowsFile(path, Table(), resume=True)
-    with pytest.raises(CaptioningError, match="row 1, is no row"):
-        RowsFile(path, JsonLines(), resume=True)
+        RowsFile(path, CsvFormat(), resume=True)
+    with pytest.raises(CaptioningError, match="row 1, is not a row"):
+        RowsFile(path, JsonLinesFormat(), resume=True)
     path.write_bytes(b"\xff\xfe\n")
     with pytest.raises(CaptioningError, match="doesn't begin"):
-        RowsFile(path, Text(), resume=True)
+        RowsFile(path, TextFormat(), resume=True)
     assert path.read_bytes() == b"\xff\xfe\n"
-    RowsFile(path, Table(), overwrite=True).write(captions()[0])
+    RowsFile(path, CsvFormat(), overwrite=True).write(captions()[0])
     assert path.read_text() == "image,caption,score\na.jpg,a dog 0,-1.0000\n"
     with pytest.raises(CaptioningError, match="doesn't begin"):
-        RowsFile(path, Table(marks=True), resume=True)
+        RowsFile(path, CsvFormat(marks=True), resume=True)
     with pytest.raises(CaptioningError, match="is a folder"):
-        RowsFile(tmp_path, Table())
+        RowsFile(tmp_path, CsvFormat())
 
 
 def test_two_runs_on_one_output_refuse_each_other_until_one_is_killed(tmp_path: Path) -> None:
@@ -134,19 +143,19 @@ def test_targets_keep_the_folders_of_photos_and_never_photos_themselves(tmp_path
         refuse_inside(a / "copies", [a])
     refuse_inside(out, [a])
     (a / "x.jpg.txt").write_text("my own words")
-    with pytest.raises(CaptioningError, match="x.jpg.txt is there already"):
+    with pytest.raises(CaptioningError, match="x.jpg.txt exists already"):
         refuse_existing(targets_of(photos, [a], None, ".txt"))
 
 
-def test_sidecars_that_are_there_are_kept_on_resuming(tmp_path: Path) -> None:
+def test_existing_sidecars_are_kept_on_resuming(tmp_path: Path) -> None:
     photo = tmp_path / "a.jpg"
     sidecar = tmp_path / "a.jpg.txt"
-    output = Sidecars({photo: sidecar})
+    output = PhotoFiles({photo: sidecar}, write_sidecar)
     assert not output.has(photo)
     output.write(Caption(photo, "a dög runs", -1.0))
     assert sidecar.read_text(encoding="utf-8") == "a dög runs\n"
     assert not output.has(photo)
-    assert Sidecars({photo: sidecar}, resume=True).has(photo)
+    assert PhotoFiles({photo: sidecar}, write_sidecar, resume=True).has(photo)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
@@ -157,7 +166,7 @@ def test_a_copy_has_the_description_and_the_photo_s_own_pixels(tmp_path: Path, k
     photo, copy = tmp_path / f"a.{kind.lower()}", tmp_path / "out" / f"a.{kind.lower()}"
     image.save(photo, kind, exif=exif)
     before = photo.read_bytes()
-    Copies({photo: copy}).write(Caption(photo, "a dog & a cát", -1.0))
+    write_copy(Caption(photo, "a dog & a cát", -1.0), copy)
     assert photo.read_bytes() == before
     with Image.open(photo) as old, Image.open(copy) as new:
         assert new.getexif()[0x0112] == 6
@@ -165,8 +174,8 @@ def test_a_copy_has_the_description_and_the_photo_s_own_pixels(tmp_path: Path, k
         assert old.tobytes() == new.tobytes()
     with pyexiv2.ImageData(copy.read_bytes()) as file:
         xmp, exif, iptc = file.read_xmp(), file.read_exif(), file.read_iptc()
-    said = {'lang="x-default"': "a dog & a cát"}
-    assert xmp["Xmp.dc.description"] == xmp["Xmp.iptc.AltTextAccessibility"] == said
+    expected = {'lang="x-default"': "a dog & a cát"}
+    assert xmp["Xmp.dc.description"] == xmp["Xmp.iptc.AltTextAccessibility"] == expected
     assert exif["Exif.Image.ImageDescription"] == "a dog & a cát"
     assert kind == "WEBP" or iptc["Iptc.Application2.Caption"] == "a dog & a cát"
 
@@ -185,10 +194,10 @@ def test_an_old_description_is_replaced_in_the_copy_alone() -> None:
 def test_kinds_of_images_without_descriptions_are_named(tmp_path: Path, kind: str) -> None:
     photo = tmp_path / f"a.{kind.lower()}"
     Image.new("RGB", (8, 8)).save(photo, kind)
-    with pytest.raises(NoCopyError, match="can't carry a description"):
-        Copies({photo: tmp_path / "out" / photo.name}).write(Caption(photo, "a dog", -1.0))
+    with pytest.raises(UnwritableError, match="can't carry a description"):
+        write_copy(Caption(photo, "a dog", -1.0), tmp_path / "out" / photo.name)
     for damaged in (b"", b"no image", b"\xff\xd8\xff"):
-        with pytest.raises(NoCopyError):
+        with pytest.raises(UnwritableError):
             describe_image(damaged, "a dog")
     assert not (tmp_path / "out").exists()
 
@@ -198,11 +207,11 @@ def test_names_as_long_as_may_be_have_sidecars_or_a_reason(tmp_path: Path) -> No
     for name in ("n" * 247 + ".jpg", "猫" * 81 + ".jpg", "n" * 248 + ".jpg", "a.jpg"):
         photo = tmp_path / name
         photo.touch()
-        output = Sidecars(targets_of([photo], [photo], None, ".txt"))
+        output = PhotoFiles(targets_of([photo], [photo], None, ".txt"), write_sidecar)
         if len(name) < 252:
             output.write(Caption(photo, "a dog"))
             assert photo.with_name(name + ".txt").read_text() == "a dog\n"
         else:
-            with pytest.raises(NoCopyError, match="too long"):
+            with pytest.raises(UnwritableError, match="too long"):
                 output.write(Caption(photo, "a dog"))
     assert len(list(tmp_path.iterdir())) == 7

@@ -1,1 +1,1 @@
-"""The page on this machine: photos in, captions read, corrected and exported."""
+"""The page in the browser: photos are dropped, captions read, corrected and exported."""

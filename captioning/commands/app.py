@@ -1,4 +1,4 @@
-"""A page on this machine alone: drop photos, read, correct and export their captions."""
+"""A page in the browser, on this machine alone: drop photos, read, correct, export captions."""
 
 import argparse
 import os
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from captioning.backend import import_keras
-from captioning.commands.options import add_weights, model_folder
+from captioning.commands.options import DEFAULT_MODEL, add_weights, check_range, model_folder
 from captioning.errors import CaptioningError
 
 
@@ -20,15 +20,19 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
         epilog="Its packages: pip install -r requirements-app.txt",
     )
     add = parser.add_argument
-    add("--model", type=model_folder, help="a model's folder (default: as caption_generator.py)")
+    add(
+        "--model",
+        type=model_folder,
+        help=f"a model's folder {DEFAULT_MODEL}",
+    )
     add_weights(add)
-    add("--port", type=int, default=7860, help="default: 7860")
+    add("--port", type=int, default=7860, help="of the page at 127.0.0.1 (default: %(default)s)")
     add(
         "--corrections",
         type=Path,
         default=Path("corrections.jsonl"),
         metavar="FILE",
-        help="where corrected captions are kept (default: corrections.jsonl)",
+        help="where corrected captions are kept (default: %(default)s)",
     )
     return parser.parse_args(arguments)
 
@@ -40,15 +44,16 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     from captioning.inference.models import choose_model, models_folder, shipped_folder
     from captioning.vision.encoders import check_encoder
 
-    if not 1 <= options.port <= 65535:
-        raise CaptioningError(f"--port {options.port} is not in 1 to 65535")
+    check_range(options, "port", 1, 65535)
     if not options.corrections.absolute().parent.is_dir():
         raise CaptioningError(f"--corrections {options.corrections}: there is no such folder")
     folder = options.model or choose_model(models_folder(), shipped_folder())
     check_encoder(read_description(folder)["encoder"]["name"], options.weights)
     print(f"model: {folder}", file=sys.stderr)
+    # A folder that no one else can read, as photos are private.
     with tempfile.TemporaryDirectory(prefix="captioning-uploads-") as uploads:
-        # Gradio reads these when it is imported.
+        # Gradio reads these when it is imported. Uploads go into a folder of this run, which is
+        # removed with everything in it when the run ends.
         os.environ["GRADIO_TEMP_DIR"] = uploads
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
         try:
@@ -57,11 +62,11 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
             raise CaptioningError(
                 f"the package {error.name} is missing; pip install -r requirements-app.txt"
             ) from None
-        import_keras()
-        from captioning.app.desk import Desk
+        import_keras()  # before TensorFlow is imported by way of the captioner: it silences it
         from captioning.app.server import serve
+        from captioning.app.shared_captioner import SharedCaptioner
         from captioning.inference.captioner import load
 
-        desk = Desk(load(folder, weights=options.weights))
-        serve(desk, folder.name, options.port, options.corrections)
+        captioner = SharedCaptioner(load(folder, weights=options.weights))
+        serve(captioner, folder.name, options.port, options.corrections)
     return 0

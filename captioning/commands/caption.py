@@ -1,40 +1,43 @@
-"""Caption photos: python caption_generator.py -i image.jpg"""
+"""Caption photos."""
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from captioning.backend import import_keras
 from captioning.commands.options import (
+    DEFAULT_MODEL,
     add_decoding,
     add_max_pixels,
     add_weights,
     check_at_least,
     check_decoding,
+    check_range,
     decoding_of,
     model_folder,
+    refuse,
 )
-from captioning.errors import CaptioningError, shown
+from captioning.errors import CaptioningError, command_line, shown
 
 if TYPE_CHECKING:
-    from captioning.inference.captioner import Captioner
+    from captioning.inference.captioner import Caption, Captioner
+    from captioning.output.interfaces import Output, RowFormat
 
 FORMATS = ("text", "csv", "jsonl", "html", "sidecar")
 ENDINGS = {".csv": "csv", ".jsonl": "jsonl", ".html": "html", ".htm": "html"}
+"""The format that an output file's ending asks for."""
 
-AFTER_STOP = (
-    "with -o, the captions so far are kept: the same command with --resume goes on after them"
-)
+AFTER_STOP = "with -o, the captions so far are saved: the same command with --resume continues"
 
 
 def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> argparse.Namespace:
     """The command line; program: how help calls the command."""
     parser = argparse.ArgumentParser(
         prog=program,
-        description=__doc__,
+        description=f"Caption photos: {command_line('caption')} -i image.jpg",
         epilog="Captions go to standard output, messages to standard error. Exit code: 0 all "
         "photos captioned, 1 some of several could not be, 2 a wrong argument or photo.",
     )
@@ -48,13 +51,12 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
         metavar="PATH",
         help="photos, or folders of photos",
     )
-    add("--recursive", action="store_true", help="look into the folders' folders too")
+    add("--recursive", action="store_true", help="also the photos in subfolders")
     add(
         "--model",
         type=model_folder,
         action="append",
-        help="a model's folder (default: the one trained last here, otherwise the one that came "
-        "with the project); given several times, the models decide together",
+        help=f"a model's folder {DEFAULT_MODEL}; given several times, the models are an ensemble",
     )
     add_weights(add)
     add_max_pixels(add)
@@ -63,10 +65,10 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
     return parser.parse_args(arguments)
 
 
-def add_wording(add: Any) -> None:
-    """The options that tell how to decode."""
+def add_wording(add: Callable[..., Any]) -> None:
+    """The options on how to decode."""
     add_decoding(add)
-    add("--ban", default="", metavar="WORD,WORD", help="never say these words")
+    add("--ban", default="", metavar="WORD,WORD", help="words that captions must not contain")
     add(
         "--max-words",
         type=int,
@@ -77,12 +79,12 @@ def add_wording(add: Any) -> None:
     add("--top", type=int, default=1, metavar="N", help="with --format jsonl: the N best captions")
 
 
-def add_results(add: Any) -> None:
-    """The options that tell what to write, and where."""
+def add_results(add: Callable[..., Any]) -> None:
+    """The options on what to write, and where."""
     add(
         "--format",
         choices=FORMATS,
-        help="of the results (default: as the ending of -o, or text); "
+        help="of the results (default: by the ending of -o, otherwise text); "
         "html: a page of photos with alt texts; sidecar: photo.jpg.txt beside each photo, or in "
         "the folder -o",
     )
@@ -91,15 +93,15 @@ def add_results(add: Any) -> None:
         "--output",
         type=Path,
         metavar="FILE",
-        help="write here instead of standard output, each caption as it comes",
+        help="write here instead of to standard output, each caption as it comes",
     )
     add(
         "--resume",
         action="store_true",
-        help="go on where an earlier run with the same outputs "
+        help="continue where an earlier run with the same outputs "
         "was stopped; photos that could not be read are tried again",
     )
-    add("--overwrite", action="store_true", help="begin outputs anew that are there already")
+    add("--overwrite", action="store_true", help="replace outputs that exist")
     add(
         "--unsure",
         type=float,
@@ -119,42 +121,96 @@ def add_results(add: Any) -> None:
         "--attention",
         type=Path,
         metavar="FILE.png",
-        help="of a single photo: draw where the model looks at each word",
+        help="of a single photo: draw what the decoder attends to at each word",
     )
 
 
+def main(arguments: Sequence[str] | None = None, program: str | None = None) -> int:
+    """Caption photos; 0 if all were, 1 if some of several could not be, 2 if the only one."""
+    options = parse_arguments(arguments, program)
+    check_arguments(options)
+    # All checks come before Keras is imported: a wrong path is reported at once.
+    settle_model(options)
+    from captioning.data.photos import photos_of
+
+    # A photo that was given twice, by name and in its folder, is captioned once.
+    photos = list(dict.fromkeys(photos_of(options.image, options.recursive)))
+    # A folder counts as several, however many photos are in it: its output has names.
+    several = len(photos) > 1 or any(path.is_dir() for path in options.image)
+    if not several and not photos[0].exists():
+        raise CaptioningError(f"there is no file {photos[0]}")
+    if options.attention:
+        check_attention(options, several)
+    with ExitStack() as stack:
+        outputs = open_outputs(options, photos, several, stack)
+        # Skipping what all outputs have: a run may have been stopped between two of them.
+        remaining = [p for p in photos if not all(output.has(p) for output in outputs)]
+        if options.resume:
+            print(
+                f"{len(photos) - len(remaining):,} of {len(photos):,} photos are done already",
+                file=sys.stderr,
+            )
+        failed = 0
+        if remaining:
+            import_keras()
+            from captioning.inference.captioner import load
+
+            captioner = load(*options.model, weights=options.weights)
+            failed = caption_all(captioner, remaining, outputs, options)
+        # Also if nothing remained: the earlier run may have been stopped before it marked.
+        for output in outputs:
+            output.finish()
+    if failed and not several:
+        return 2
+    return 1 if failed else 0
+
+
 def check_arguments(options: argparse.Namespace) -> None:
-    """Raise `CaptioningError` for values that can't work, before anything heavy is imported."""
+    """Choose the format, and raise `CaptioningError` for values that don't fit each other."""
     from captioning.inference.settings import WIDEST_BEAM
 
-    check_decoding(options)
-    check_at_least(options, 1, "top", "max_words", "max_pixels")
-    if options.unsure is not None and not 0 < options.unsure < 1:
-        raise CaptioningError(f"--unsure {options.unsure} is not between 0 and 1")
     if options.format is None:
         ending = options.output.suffix.lower() if options.output else ""
         options.format = ENDINGS.get(ending, "text")
-    if options.top > WIDEST_BEAM:
-        raise CaptioningError(f"--top {options.top} is not from 1 to {WIDEST_BEAM:,}")
-    if options.top > 1 and options.format != "jsonl":
-        raise CaptioningError("--top wants --format jsonl: the other formats have one caption")
-    if options.beam is not None and options.top > options.beam:
-        raise CaptioningError(f"--top {options.top} wants a --beam at least as wide")
-    if options.resume and options.overwrite:
-        raise CaptioningError("--resume goes on, --overwrite begins anew: give one of them")
-    kept = options.output or options.embed or options.format == "sidecar"
-    if options.resume and not kept:
-        raise CaptioningError("--resume wants -o, which an earlier run wrote to")
-    if options.unsure is not None and options.format == "sidecar":
-        raise CaptioningError("--unsure: a sidecar holds the caption alone; use another --format")
-    if options.unsure is not None and options.format == "text" and options.resume:
-        raise CaptioningError(
-            "--unsure can't go on with text, which keeps no scores; use --format csv or jsonl"
-        )
+    check_decoding(options)
+    check_at_least(options, 1, "max_words", "max_pixels")
+    check_range(options, "top", 1, WIDEST_BEAM)
+    unsure = options.unsure is not None
+    writes_files = options.output or options.embed or options.format == "sidecar"
+    refuse(
+        (
+            unsure and not 0 < options.unsure < 1,
+            f"--unsure {options.unsure} is not between 0 and 1",
+        ),
+        (
+            unsure and options.format == "sidecar",
+            "--unsure: a sidecar holds the caption alone; use another --format",
+        ),
+        (
+            unsure and options.resume and options.format == "text",
+            "--unsure can't continue text, which keeps no scores; use --format csv or jsonl",
+        ),
+        (
+            options.top > 1 and options.format != "jsonl",
+            "--top wants --format jsonl: the other formats have one caption per photo",
+        ),
+        (
+            options.beam is not None and options.top > options.beam,
+            f"--top {options.top} wants a --beam at least as wide",
+        ),
+        (
+            options.resume and options.overwrite,
+            "--resume continues the outputs, --overwrite replaces them: give one of them",
+        ),
+        (options.resume and not writes_files, "--resume wants -o, which an earlier run wrote to"),
+    )
 
 
-def check_model(options: argparse.Namespace) -> None:
-    """Choose the model if none was named, and check what its description tells."""
+def settle_model(options: argparse.Namespace) -> None:
+    """Choose the model if none was named, and the beam if what was asked for needs one.
+
+    Raises `CaptioningError` for what the models' descriptions rule out.
+    """
     from captioning.inference.captioner import check_together
     from captioning.inference.models import choose_model, models_folder, shipped_folder
     from captioning.vision.encoders import check_encoder
@@ -165,79 +221,100 @@ def check_model(options: argparse.Namespace) -> None:
     about = check_together(options.model)
     check_encoder(about["encoder"]["name"], options.weights)
     own_beam = about["decoding"].get("beam", 1)
+    # A beam has no more hypotheses than it is wide. (A narrower --beam was refused already.)
     if options.top > (options.beam or own_beam):
         options.beam = max(5, options.top)
     if options.max_words and options.beam is None and own_beam == 1:
-        options.beam = 5  # a beam prefers captions that end in time; greedy search cuts them off
+        # A beam prefers captions that end within the limit; greedy search would cut them off.
+        options.beam = 5
     check_decoding(options, own_beam)
-    if options.attention:
-        if len(options.model) > 1:
-            raise CaptioningError("--attention shows where one model looks; give one --model")
-        if about.get("decoder") == "merge":
-            raise CaptioningError(
-                f"the merge decoder of {options.model[0]} reads a photo as a whole and looks "
-                "nowhere; --attention wants a model with an attention or transformer decoder"
-            )
+    refuse(
+        (
+            options.attention and len(options.model) > 1,
+            "--attention shows what one decoder attends to; give one --model",
+        ),
+        (
+            options.attention and about.get("decoder") == "merge",
+            f"the merge decoder of {options.model[0]} has no attention: it reads a photo as one "
+            "vector; --attention wants a model with an attention or transformer decoder",
+        ),
+    )
 
 
 def check_attention(options: argparse.Namespace, several: bool) -> None:
-    """Raise `CaptioningError` when there can't be a picture."""
+    """Raise `CaptioningError` if the picture of --attention can't be drawn."""
     picture = options.attention
-    if several:
-        raise CaptioningError("--attention draws a single photo; give one to -i")
-    if picture.suffix.lower() != ".png":
-        raise CaptioningError(f"--attention {picture} does not end in .png")
-    if picture.exists() and not options.overwrite:
-        raise CaptioningError(f"{picture} is there already; --overwrite draws it anew")
+    refuse(
+        (several, "--attention draws a single photo; give one to -i"),
+        (picture.suffix.lower() != ".png", f"--attention {picture} does not end in .png"),
+        (
+            picture.exists() and not options.overwrite,
+            f"{picture} exists already; --overwrite replaces it",
+        ),
+    )
 
 
 def open_outputs(
     options: argparse.Namespace, photos: list[Path], several: bool, stack: ExitStack
-) -> list[Any]:
-    """The outputs, locked until `stack` closes. Raises `CaptioningError` as they do."""
-    from captioning.output import formats, targets
-    from captioning.output.embedding import Copies, check_describing
-    from captioning.output.rows_file import RowsFile
-    from captioning.output.sidecars import Sidecars
-    from captioning.output.stream import Stream
+) -> "list[Output]":
+    """Everything that each caption is written to, locked until `stack` closes.
 
-    where = options.output
-    folders = {}
-    if options.format == "sidecar":
-        folders[Sidecars] = (where, ".txt")
-    if options.embed:
-        check_describing()
-        targets.refuse_inside(options.embed, options.image if options.recursive else [])
-        folders[Copies] = (options.embed, "")
-    made = []
-    for kind, (folder, ending) in folders.items():
-        made_of = targets.targets_of(photos, options.image, folder, ending)
+    Raises `CaptioningError` if an output exists already, or another run is writing to it.
+    """
+    from captioning.output.embedding import check_embedding, write_copy
+    from captioning.output.photo_files import PhotoFiles
+    from captioning.output.rows_file import RowsFile
+    from captioning.output.sidecars import write_sidecar
+    from captioning.output.standard_output import StandardOutput
+    from captioning.output.targets import only_writer, refuse_existing, refuse_inside, targets_of
+
+    def open_photo_files(
+        write: "Callable[[Caption, Path], None]", folder: Path | None, ending: str
+    ) -> PhotoFiles:
+        targets = targets_of(photos, options.image, folder, ending)
         if folder is not None:
-            stack.enter_context(targets.only_writer(folder))
+            stack.enter_context(only_writer(folder))
         if not (options.resume or options.overwrite):
-            targets.refuse_existing(made_of)
-        made.append(kind(made_of, options.resume))
+            refuse_existing(targets)
+        return PhotoFiles(targets, write, options.resume)
+
+    outputs: list[Output] = []
     if options.format == "sidecar":
-        return made
-    table = {
-        "text": lambda: formats.Text(named=several or where is not None),
-        "csv": lambda: formats.Table(marks=options.unsure is not None),
-        "jsonl": lambda: formats.JsonLines(options.top),
-        "html": lambda: formats.Page((where.parent if where else Path()).resolve()),
-    }[options.format]()
-    if where is None:
-        return [*made, Stream(table, options.unsure)]
-    stack.enter_context(targets.only_writer(where))
-    return [*made, RowsFile(where, table, options.resume, options.overwrite, options.unsure)]
+        outputs.append(open_photo_files(write_sidecar, options.output, ".txt"))
+    if options.embed:
+        check_embedding()
+        # Only --recursive would find the copies in a subfolder the next time.
+        refuse_inside(options.embed, options.image if options.recursive else [])
+        outputs.append(open_photo_files(write_copy, options.embed, ""))
+    if options.format == "sidecar":
+        return outputs  # -o is the folder of the sidecars then, not a file of rows
+    rows = row_format(options, several)
+    if options.output is None:
+        return [*outputs, StandardOutput(rows, options.unsure)]
+    stack.enter_context(only_writer(options.output))
+    file = RowsFile(options.output, rows, options.resume, options.overwrite, options.unsure)
+    return [*outputs, file]
+
+
+def row_format(options: argparse.Namespace, several: bool) -> "RowFormat":
+    """How captions are written as rows. A single photo's text needs no name."""
+    from captioning.output.html_format import HtmlFormat
+    from captioning.output.row_formats import CsvFormat, JsonLinesFormat, TextFormat
+
+    if options.format == "csv":
+        return CsvFormat(marks=options.unsure is not None)
+    if options.format == "jsonl":
+        return JsonLinesFormat(options.top)
+    if options.format == "html":
+        return HtmlFormat((options.output.parent if options.output else Path()).resolve())
+    return TextFormat(named=several or options.output is not None)
 
 
 def caption_all(
-    captioner: "Captioner", photos: list[Path], outputs: list[Any], options: argparse.Namespace
+    captioner: "Captioner", photos: list[Path], outputs: "list[Output]", options: argparse.Namespace
 ) -> int:
     """Caption the photos into the outputs, with a bar on a terminal; how many could not be."""
     from tqdm import tqdm
-
-    from captioning.output.targets import NoCopyError
 
     captions = captioner.caption(
         photos,
@@ -248,65 +325,38 @@ def caption_all(
         **decoding_of(options),
     )
     failed = 0
-    # disable=None: a bar on a terminal alone. A single photo is done before one would tell.
-    for caption in tqdm(
-        captions, total=len(photos), unit=" photos", disable=len(photos) == 1 or None
-    ):
-        error = caption.error
-        for output in outputs:
-            if not caption.error and not output.has(caption.image):
-                try:
-                    output.write(caption)
-                except NoCopyError as reason:
-                    error = f"no copy, {reason}"
+    # disable=None: a bar only on a terminal. A single photo is done before one would show.
+    no_bar = len(photos) == 1 or None
+    for caption in tqdm(captions, total=len(photos), unit=" photos", disable=no_bar):
+        error = caption.error or write_caption(caption, outputs)
         if error:
             failed += 1
-            tqdm.write(shown(f"passed over {caption.image}: {error}"), file=sys.stderr)
+            tqdm.write(shown(f"skipped {caption.image}: {error}"), file=sys.stderr)
         elif options.attention:
-            draw(captioner, caption.image, caption.caption, options)
+            draw_attention(captioner, caption.image, caption.caption, options)
     return failed
 
 
-def draw(captioner: "Captioner", photo: Path, caption: str, options: argparse.Namespace) -> None:
+def write_caption(caption: "Caption", outputs: "list[Output]") -> str | None:
+    """Write a caption to every output that lacks it; why one of them can't have it, or None."""
+    from captioning.output.targets import UnwritableError
+
+    error = None
+    for output in outputs:
+        if not output.has(caption.image):
+            try:
+                output.write(caption)
+            except UnwritableError as reason:
+                error = f"not written, {reason}"
+    return error
+
+
+def draw_attention(
+    captioner: "Captioner", photo: Path, caption: str, options: argparse.Namespace
+) -> None:
     """Write the picture of --attention."""
     from captioning.pictures.attention_figure import draw_attention
     from captioning.pictures.figures import save_figure
 
     figure = draw_attention(captioner, photo, caption, options.max_pixels)
     save_figure(figure, options.attention)
-
-
-def main(arguments: Sequence[str] | None = None, program: str | None = None) -> int:
-    """Caption the photos one after the other; 1 when some could not be read."""
-    options = parse_arguments(arguments, program)
-    check_arguments(options)
-    sys.stdout.reconfigure(errors="backslashreplace")  # a file name may hold what it can't
-    from captioning.data.photos import photos_of
-
-    check_model(options)
-    photos = list(dict.fromkeys(photos_of(options.image, options.recursive)))
-    several = len(photos) > 1 or any(path.is_dir() for path in options.image)
-    if not several and not photos[0].exists():
-        raise CaptioningError(f"there is no file {photos[0]}")
-    if options.attention:
-        check_attention(options, several)
-    with ExitStack() as stack:
-        outputs = open_outputs(options, photos, several, stack)
-        left = [p for p in photos if not all(output.has(p) for output in outputs)]
-        if options.resume:
-            print(
-                f"{len(photos) - len(left):,} of {len(photos):,} photos are done already",
-                file=sys.stderr,
-            )
-        failed = 0
-        if left:
-            import_keras()
-            from captioning.inference.captioner import load
-
-            captioner = load(*options.model, weights=options.weights)
-            failed = caption_all(captioner, left, outputs, options)
-        for output in outputs:
-            output.finish()
-    if failed and not several:
-        return 2
-    return 1 if failed else 0

@@ -1,7 +1,7 @@
 """The whole pipeline on rendered scenes: no download, no dataset, two minutes.
 
-Renders scenes into Flickr8k's own layout, then does what features.py, train.py and
-caption_generator.py do, and draws captions for unseen scenes into captions.png.
+Renders scenes in the layout of Flickr8k, encodes them, trains a merge model, and draws test
+scenes with their captions into captions.png.
 """
 
 import argparse
@@ -9,75 +9,81 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from captioning.backend import import_keras
 from captioning.errors import CaptioningError, command_line
-from captioning.inference.models import DEMO, models_folder
+
+if TYPE_CHECKING:
+    from captioning.data.prepared import Prepared
+    from captioning.inference.captioner import Captioner
+    from captioning.scenes.world import Scene
 
 
 def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> argparse.Namespace:
     """The command line; program: how help calls the command."""
     parser = argparse.ArgumentParser(
         prog=program,
-        description=__doc__.split("\n")[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        description=__doc__,
     )
+    default = "(default: %(default)s)"
     add = parser.add_argument
-    add("--output", type=Path, default=models_folder() / DEMO, help="the folder for everything")
-    add("--scenes", type=int, default=5000, help="how many scenes to train on")
-    add("--epochs", type=int, default=16, help="at most this many")
-    add("--seed", type=int, default=8, help="other scenes, other start")
+    add("--output", type=Path, help="the folder for everything (default: demo among the models)")
+    add("--scenes", type=int, default=5000, help=f"how many scenes to train on {default}")
+    add("--epochs", type=int, default=16, help=f"at most this many {default}")
+    add("--seed", type=int, default=8, help=f"of the scenes and the weights {default}")
     add(
         "--train-encoder",
         action="store_true",
-        help="make the weights of the encoder mini-xception again first (15 minutes)",
+        help="first train the encoder mini-xception anew (15 minutes)",
     )
     return parser.parse_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None, program: str | None = None) -> int:
-    """Render, extract, train, score, show."""
+    """Render scenes, encode them, train, score, caption the test scenes."""
     options = parse_arguments(arguments, program)
     if options.scenes < 10 or options.epochs < 1:
         raise CaptioningError("--scenes must be at least 10 and --epochs at least 1")
     began = time.perf_counter()
     import_keras()
+    from captioning.inference.models import DEMO, models_folder
+
     if options.train_encoder:
         from captioning.scenes.mini_xception import WEIGHTS_FILE
         from captioning.scenes.mini_xception_training import train_mini_xception
 
-        right = train_mini_xception(WEIGHTS_FILE)
-        say(f"mini-xception: every label right in {right:.1%} of unseen scenes")
+        accuracy = train_mini_xception(WEIGHTS_FILE)
+        inform(f"mini-xception: every label right in {accuracy:.1%} of unseen scenes")
 
-    folder: Path = options.output
+    folder: Path = options.output or models_folder() / DEMO
     scenes = render(folder, options.scenes, options.seed)
     prepared = extract(folder)
     captioner = train(prepared, folder, options.epochs, options.seed)
-    captions, right = show(captioner, prepared, scenes, folder)
+    captions, accuracy = caption_test_scenes(captioner, prepared, scenes, folder)
     for name in list(captions)[:8]:
         print(f"{name}\t{captions[name]}")
     print(
-        f"every object and colour right in {right:.1%} of {len(captions)} unseen scenes; "
+        f"every object and colour right in {accuracy:.1%} of {len(captions)} unseen scenes; "
         f"{time.perf_counter() - began:.0f} s in all"
     )
     photo = folder / "data" / "Flicker8k_Dataset" / next(iter(captions))
-    say(f"\nlook at  {shown(folder / 'captions.png')}  {shown(folder / 'curves.png')}")
-    say(f"then try {command_line('caption')} --model {shown(folder)} -i {shown(photo)}")
+    inform(f"\nlook at  {short(folder / 'captions.png')}  {short(folder / 'curves.png')}")
+    inform(f"then try {command_line('caption')} --model {short(folder)} -i {short(photo)}")
     return 0
 
 
-def render(folder: Path, count: int, seed: int) -> dict[str, Any]:
-    """Write the scenes in Flickr8k's layout: {file name: what is in it}."""
+def render(folder: Path, count: int, seed: int) -> "dict[str, Scene]":
+    """Write the scenes in the layout of Flickr8k: {file name: its scene}."""
     from captioning.scenes.dataset import write_scenes
 
     scenes = write_scenes(folder / "data", count, dev=250, test=500, seed=seed)
-    say(f"rendered {len(scenes):,} scenes into {shown(folder / 'data')}")
+    inform(f"rendered {len(scenes):,} scenes into {short(folder / 'data')}")
     return scenes
 
 
-def extract(folder: Path) -> Any:
-    """What features.py does, on the scenes."""
+def extract(folder: Path) -> "Prepared":
+    """What features.py does, for the scenes."""
     from captioning.data.dataset import read_dataset
     from captioning.data.prepared import read_prepared, write_text_files
     from captioning.vision.encoders import load_encoder
@@ -90,7 +96,7 @@ def extract(folder: Path) -> Any:
     return read_prepared(data)
 
 
-def train(prepared: Any, folder: Path, epochs: int, seed: int) -> Any:
+def train(prepared: "Prepared", folder: Path, epochs: int, seed: int) -> "Captioner":
     """What train.py does, and the scores on dev."""
     from captioning.evaluation.evaluation import evaluate
     from captioning.files.text import write_json
@@ -111,15 +117,15 @@ def train(prepared: Any, folder: Path, epochs: int, seed: int) -> Any:
     train_model(prepared, settings, folder)
     captioner = load(folder)
     result = evaluate(captioner, prepared, "dev", meteor=False, beam=1)
-    say(f"dev scenes, greedy: {result.scores.line()}")
+    inform(f"dev scenes, greedy: {result.scores.line()}")
     write_json(folder / "scores.json", result.summary)
     return captioner
 
 
-def show(
-    captioner: Any, prepared: Any, scenes: dict[str, Any], folder: Path
+def caption_test_scenes(
+    captioner: "Captioner", prepared: "Prepared", scenes: "dict[str, Scene]", folder: Path
 ) -> tuple[dict[str, str], float]:
-    """Captions of the unseen scenes, the share that is right, and a sheet of the first."""
+    """Captions of the test scenes and the share that is correct; draws the first nine."""
     from PIL import Image
 
     from captioning.evaluation.predictions import caption_photos
@@ -129,27 +135,28 @@ def show(
 
     found = caption_photos(captioner, prepared, prepared.splits["test"], beam=1)
     captions = {name: caption for name, (caption, _) in found.items()}
-    right = {name: names_all(scenes[name], caption) for name, caption in captions.items()}
+    # Rendered scenes are known in full, so a caption can be checked instead of scored.
+    correct = {name: names_all(scenes[name], caption) for name, caption in captions.items()}
     first = list(captions)[:9]
     photos = folder / "data" / "Flicker8k_Dataset"
     sheet = contact_sheet(
         [Image.open(photos / name) for name in first],
         [captions[name] for name in first],
         columns=3,
-        marks="".join("." if right[name] else "x" for name in first),
+        marks="".join("." if correct[name] else "x" for name in first),
     )
     save_figure(sheet, folder / "captions.png")
-    return captions, sum(right.values()) / len(right)
+    return captions, sum(correct.values()) / len(correct)
 
 
-def shown(path: Path) -> Path:
-    """A path as short as it can be said from here."""
+def short(path: Path) -> Path:
+    """The path from the current folder, if it leads downwards from there."""
     try:
         return path.resolve().relative_to(Path.cwd())
     except ValueError:
         return path
 
 
-def say(message: str) -> None:
-    """A message for the person at the keyboard, apart from the results."""
+def inform(message: str) -> None:
+    """Print a message to standard error, so that standard output has the results alone."""
     print(message, file=sys.stderr)

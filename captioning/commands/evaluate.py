@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 
 from captioning.backend import import_keras
 from captioning.commands.options import (
+    add_data,
     add_decoding,
     add_weights,
     check_decoding,
     decoding_of,
     model_folder,
+    refuse,
 )
 from captioning.errors import CaptioningError
 
@@ -33,16 +35,11 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
         type=model_folder,
         required=True,
         action="append",
-        help="a model's folder; given several times, the models decide together",
+        help="a model's folder; given several times, the models are an ensemble",
     )
-    add(
-        "--data",
-        type=Path,
-        default="models",
-        help="the folder that features.py wrote (default: models)",
-    )
-    add("--images", type=Path, help="straight from a folder of photos, with --text")
-    add("--text", type=Path, help="the folder of their captions and splits")
+    add_data(add)
+    add("--images", type=Path, help="instead of --data: a folder of photos; wants --text")
+    add("--text", type=Path, help="with --images: the folder of their captions and splits")
     add_weights(add)
     add("--split", default="dev", help="train, dev, test, or with --images all (default: dev)")
     add_decoding(add)
@@ -50,11 +47,15 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
         "--compare",
         type=model_folder,
         metavar="MODEL",
-        help="another model, for the paired difference",
+        help="another model, for the paired difference of the scores",
     )
-    add("--allow-overlap", action="store_true", help="score photos that were trained on, too")
-    add("--no-meteor", action="store_true", help="leave METEOR out (it wants Java)")
-    add("--report", type=Path, metavar="FILE", help="write a page about it all, one HTML file")
+    add(
+        "--allow-overlap",
+        action="store_true",
+        help="also score photos the model was trained on",
+    )
+    add("--no-meteor", action="store_true", help="without METEOR, which needs Java")
+    add("--report", type=Path, metavar="FILE", help="also write a report, one HTML file")
     add(
         "--photos",
         type=Path,
@@ -66,34 +67,39 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
 
 
 def check_arguments(options: argparse.Namespace) -> None:
-    """Raise `CaptioningError` for values that can't work, before anything heavy is imported."""
+    """Raise `CaptioningError` for values that don't fit each other or the models."""
     from captioning.inference.captioner import check_together
     from captioning.inference.description import read_description
 
     check_decoding(options)
-    if (options.images is None) != (options.text is None):
-        raise CaptioningError("--images and --text go together")
-    if options.split == "all" and options.images is None:
-        raise CaptioningError("--split all wants a folder of photos; give --images and --text")
-    if options.report and options.report.is_dir():
-        raise CaptioningError(f"--report {options.report} is a folder; name a file in it")
+    report = options.report
+    refuse(
+        ((options.images is None) != (options.text is None), "--images and --text go together"),
+        (
+            options.split == "all" and options.images is None,
+            "--split all wants a folder of photos; give --images and --text",
+        ),
+        (report and report.is_dir(), f"--report {report} is a folder; name a file in it"),
+    )
     about = check_together(options.model)
+    encoder = about["encoder"]
     if options.compare:
         for key, value in read_description(options.compare)["encoder"].items():
-            if value != about["encoder"].get(key):
+            if value != encoder.get(key):
                 raise CaptioningError(
                     f"{options.model[0]} and {options.compare} can't be compared on the same "
-                    f"vectors: {key} is {about['encoder'].get(key)!r} there, {value!r} here"
+                    f"vectors: {key} is {encoder.get(key)!r} there, {value!r} here"
                 )
-    check_decoding(options, about["decoding"]["beam"])
+    check_decoding(options, about["decoding"]["beam"])  # again, now that its own beam is known
 
 
 def read_photos(
     options: argparse.Namespace, captioners: "list[Captioner]", views: int, scratch: str
 ) -> "Prepared":
-    """Vectors, captions and splits: what features.py wrote, or made now from the photos.
+    """Vectors, captions and splits: what features.py wrote, or computed now from the photos.
 
-    Raises `CaptioningError` for photos that were trained on, before any is encoded.
+    views: how many of each photo are encoded; scratch: the folder for their grids. Raises
+    `CaptioningError` for photos that a model was trained on, before any is encoded.
     """
     from captioning.data.prepared import read_prepared
     from captioning.evaluation.overlap import refuse_overlap
@@ -103,29 +109,33 @@ def read_photos(
 
     split, folders = options.split, [*options.model, *filter(None, [options.compare])]
 
-    def check(splits: dict[str, list[str]], contents: dict[str, str]) -> None:
+    # Scores of photos that a model was trained on would say nothing about new ones.
+    def check_overlap(splits: dict[str, list[str]], contents: dict[str, str]) -> None:
         names = split_photos(splits, split)
         for folder in [] if options.allow_overlap else folders:
             refuse_overlap(names, split, folder, splits.get("train", []), contents)
 
     if options.images is None:
         prepared = read_prepared(options.data)
-        check(prepared.splits, prepared.features.contents)
+        check_overlap(prepared.splits, prepared.features.contents)
     else:
         dataset = read_folder(options.images, options.text, split)
-        check(dataset.splits, {n: stamp_of(options.images / n)[2] for n in dataset.splits[split]})
-        looking = max(captioners, key=lambda captioner: captioner.reads_grids)
-        prepared = encode_folder(looking, dataset, split, Path(scratch), views)
+        names = dataset.splits[split]
+        check_overlap(
+            dataset.splits, {name: str(stamp_of(options.images / name)[2]) for name in names}
+        )
+        # Both have the same encoder; if one of the models reads grids, grids must be encoded.
+        grid_reader = max(captioners, key=lambda captioner: captioner.reads_grids)
+        prepared = encode_folder(grid_reader, dataset, split, Path(scratch), views)
     for captioner in captioners:
         check_encoder_fits(captioner, prepared)
     return prepared
 
 
 def main(arguments: Sequence[str] | None = None, program: str | None = None) -> int:
-    """Caption, score, print, and keep scores and captions in the model's folder."""
+    """Caption, score, print, and write scores and captions into the model's folder."""
     options = parse_arguments(arguments, program)
     check_arguments(options)
-    sys.stdout.reconfigure(errors="backslashreplace")  # a caption may hold what it can't
     began = time.perf_counter()
     import_keras()
     from captioning.evaluation.evaluation import evaluate
@@ -133,22 +143,24 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     from captioning.evaluation.summary_text import summary_text
     from captioning.inference.captioner import load
 
+    # The model, or the ensemble of several; then the one to compare with.
     captioners = [load(*options.model, weights=options.weights)]
     if options.compare:
         captioners.append(load(options.compare, weights=options.weights))
     decoding = decoding_of(options)
+    # Photos are encoded once for both models, so with the views of the one that wants more.
     views = max(captioner.settings(**decoding).views for captioner in captioners)
     meteor = not options.no_meteor
     with tempfile.TemporaryDirectory() as scratch:
         prepared = read_photos(options, captioners, views, scratch)
-        result, *other = (
+        result, *others = (
             evaluate(captioner, prepared, options.split, meteor, **decoding)
             for captioner in captioners
         )
         result.summary["models"] = [folder.name for folder in options.model]
-        for against in other:
-            result.compare(options.compare.name, against)
-        # Printed first: whatever becomes of the files, the scores are there.
+        for other in others:
+            result.compare(options.compare.name, other)
+        # Printed first, so that no error in writing the files loses the scores.
         print(
             json.dumps(result.summary, ensure_ascii=False)
             if options.format == "json"
@@ -161,6 +173,6 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
 
             photos = options.photos or options.images or Path("Flicker8k_Dataset")
             write_report(result, captioners[0], prepared, options.model, photos, options.report)
-        del prepared  # its grids are mapped from the scratch folder
+        del prepared  # its grids are a memory map: Windows removes no folder with mapped files
     print(f"{time.perf_counter() - began:.1f} s", file=sys.stderr)
     return 0

@@ -1,94 +1,132 @@
 """Photos and captions -> descriptions.txt, tokenizer.p and features.p.
 
-Run it first; train.py reads what it writes. Stopped, it goes on where it was when started again.
+The first step: training reads these files. After a stop, the same command continues.
 """
 
 import argparse
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from captioning.backend import import_keras
-from captioning.commands.options import add_max_pixels, add_weights, check_at_least, model_folder
+from captioning.commands.options import (
+    add_max_pixels,
+    add_weights,
+    check_at_least,
+    check_views,
+    model_folder,
+)
 from captioning.errors import CaptioningError, command_line, shown
 
 if TYPE_CHECKING:
     from captioning.data.dataset import Dataset
 
-AFTER_STOP = "the same command goes on from here"
+AFTER_STOP = "the same command continues from here"
 
 
 def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> argparse.Namespace:
     """The command line; program: how help calls the command."""
-    parser = argparse.ArgumentParser(
-        prog=program,
-        description=__doc__.split("\n")[0],
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-    )
-    add = parser.add_argument
-    add("--images", type=Path, default="Flicker8k_Dataset", help="the folder of photos")
-    add("--text", type=Path, default="Flickr_8k_text", help="the folder of captions and splits")
-    add("--output", type=Path, default="models", help="where the files go")
-    add("--encoder", default="xception", help="xception, xception-block13 or mini-xception")
-    add_weights(add)
-    add("--batch-size", type=int, default=16, help="photos a step of the network")
+    parser = argparse.ArgumentParser(prog=program, description=__doc__)
+    add_input(parser.add_argument)
+    add_encoding(parser.add_argument)
+    return parser.parse_args(arguments)
+
+
+def add_input(add: Callable[..., Any]) -> None:
+    """The options on photos, captions and vocabulary, and where the results go."""
+    default = "(default: %(default)s)"
     add(
-        "--precision",
-        choices=["auto", "float32", "bfloat16"],
-        default="auto",
-        help="in which the network computes; auto: bfloat16 where the processor has it built in",
+        "--images",
+        type=Path,
+        default="Flicker8k_Dataset",
+        help=f"the folder of photos {default}",
     )
-    add("--min-count", type=int, default=5, help="rarer words of the training captions are <unk>")
+    add(
+        "--text",
+        type=Path,
+        default="Flickr_8k_text",
+        help=f"the folder of captions and splits {default}",
+    )
+    add("--output", type=Path, default="models", help=f"where the files go {default}")
+    add("--download", action="store_true", help="download Flickr8k first (1.1 GB)")
+    add(
+        "--min-count",
+        type=int,
+        default=5,
+        metavar="N",
+        help=f"words that are rarer in the training captions become <unk> {default}",
+    )
     add(
         "--like",
         type=model_folder,
         metavar="MODEL",
-        help="for train.py --initial MODEL: with its encoder, its vocabulary, and grids if it "
-        "looks at them; --encoder and --min-count don't count then",
+        help=f"for `{command_line('train')} --initial MODEL`: with its encoder, its vocabulary, "
+        "and grids if it attends to them; --encoder and --min-count are ignored then",
+    )
+    add(
+        "--check",
+        action="store_true",
+        help="only check photos, captions and splits, and report; exit code 1 if something "
+        "would harm a result",
+    )
+    add(
+        "--format",
+        choices=["text", "json"],
+        default="text",
+        help=f"of the report of --check {default}",
+    )
+
+
+def add_encoding(add: Callable[..., Any]) -> None:
+    """The options on the encoder and what it computes."""
+    default = "(default: %(default)s)"
+    add(
+        "--encoder",
+        default="xception",
+        help=f"xception, xception-block13 or mini-xception {default}",
+    )
+    add_weights(add)
+    add("--batch-size", type=int, default=16, metavar="N", help=f"photos per batch {default}")
+    add(
+        "--precision",
+        choices=["auto", "float32", "bfloat16"],
+        default="auto",
+        help=f"that the network computes in; auto: bfloat16 if the processor supports it {default}",
     )
     add(
         "--grids",
         action="store_true",
-        help="also keep the grid of each photo (200 KB), for the decoders that look at it",
+        help="also keep the grid of each photo (200 KB), for the decoders with attention",
     )
     add(
         "--views",
         type=int,
         default=1,
         metavar="N",
-        help="with --grids: keep N views of each photo for training: itself, mirrored, two zoomed",
+        help="with --grids: keep N views of each photo for training: itself, mirrored, two zoomed "
+        f"{default}",
     )
     add_max_pixels(add)
-    add(
-        "--check",
-        action="store_true",
-        help="only look at photos, captions and splits, and report; exit code 1 if something "
-        "would harm a result",
-    )
-    add("--format", choices=["text", "json"], default="text", help="of the report of --check")
-    add("--download", action="store_true", help="fetch Flickr8k first (1.1 GB)")
-    return parser.parse_args(arguments)
 
 
 def main(arguments: Sequence[str] | None = None, program: str | None = None) -> int:
-    """Check the data, then write the three files."""
+    """Check the data, then write the three files; with --check, 1 if something is wrong."""
     options = parse_arguments(arguments, program)
     from captioning.data.dataset import read_dataset
     from captioning.files.locks import only_run
     from captioning.vision.encoders import check_encoder
-    from captioning.vision.views import VIEWS
 
     check_at_least(options, 1, "batch_size", "min_count", "max_pixels")
-    words = take_after(options) if options.like else None
-    if not 1 <= options.views <= len(VIEWS):
-        raise CaptioningError(f"--views {options.views} is not from 1 to {len(VIEWS)}")
+    # First, as it sets --grids, which --views needs.
+    words = follow_model(options) if options.like else None
+    check_views(options)
     if options.views > 1 and not options.grids:
         raise CaptioningError("--views wants --grids: vectors are of the photo itself alone")
     if options.check:
-        return check(options)
+        return report_check(options)
     check_encoder(options.encoder, options.weights)
     if options.download:
         from captioning.data.download import download_flickr8k
@@ -96,13 +134,13 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
         download_flickr8k(options.images, options.text)
     dataset = read_dataset(options.images, options.text)
     print(dataset.report(), file=sys.stderr)
-    with only_run(options.output):
+    with only_run(options.output):  # a second run would write the same files
         write_files(options, dataset, words)
     return 0
 
 
-def take_after(options: argparse.Namespace) -> list[str]:
-    """Set the encoder of --like's model, and grids if it looks at them; give its words."""
+def follow_model(options: argparse.Namespace) -> list[str]:
+    """Set the encoder of --like's model, and grids if it attends to them; give its vocabulary."""
     from captioning.inference.description import read_description
 
     about = read_description(options.like)
@@ -111,8 +149,8 @@ def take_after(options: argparse.Namespace) -> list[str]:
     return about["words"]
 
 
-def check(options: argparse.Namespace) -> int:
-    """Print the report on the data; 1 when something would harm a result."""
+def report_check(options: argparse.Namespace) -> int:
+    """Print the report on the data; 1 if something would harm a result."""
     from captioning.data.checks import check_data
 
     report = check_data(options.images, options.text, options.min_count, options.max_pixels)
@@ -141,17 +179,16 @@ def write_files(options: argparse.Namespace, dataset: "Dataset", words: list[str
         dataset.photos,
         options.output,
         options.batch_size,
-        options.views * options.grids,
+        options.views if options.grids else 0,
         options.max_pixels,
     )
     for name, reason in features.failed.items():
-        print(f"passed over {shown(name)}: {shown(reason)}", file=sys.stderr)
+        print(f"skipped {shown(name)}: {shown(reason)}", file=sys.stderr)
+    data = "" if options.output == Path("models") else f" --data {options.output}"
     print(
         f"{len(features.vectors):,} vectors of {encoder.settings.vector_size:,} numbers in "
-        f"{options.output / 'features.p'} ({time.perf_counter() - began:.0f} s); next: "
-        f"{command_line('train')}"
-        + f" --data {options.output}"
-        * (options.output != Path("models")),
+        f"{options.output / 'features.p'} ({time.perf_counter() - began:.0f} s); "
+        f"next: {command_line('train')}{data}",
         file=sys.stderr,
     )
     if not features.vectors:

@@ -1,26 +1,50 @@
-"""Options that several commands share: declared and checked in one place."""
+"""Options that several commands have, and checks of values: each declared in one place."""
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from captioning.errors import CaptioningError
+from captioning.errors import CaptioningError, command_line
 
 MAX_PIXELS = 200_000_000
-"""As `vision.images.MAX_PIXELS`, without Pillow: help must not wait for it."""
+"""The same as `vision.images.MAX_PIXELS`, without importing Pillow: help must not wait for it."""
+
+OWN = "(default: the model's own)"
+
+DEFAULT_MODEL = "(default: the one trained last here, otherwise one that comes with the project)"
+"""What `choose_model` does, for help."""
 
 
-def add_weights(add: Any) -> None:
-    """--weights: what the encoder's network is loaded from."""
+def model_folder(given: str) -> Path:
+    """The type of --model: a model's folder, or the name of a model that comes with the project."""
+    from captioning.inference.models import find_model
+
+    return find_model(Path(given))
+
+
+def add_weights(add: Callable[..., Any]) -> None:
+    """--weights: where the encoder's weights are loaded from."""
     add(
         "--weights",
         default="imagenet",
-        help="the encoder's: imagenet (default; fetched and cached by Keras) or a file",
+        help="the encoder's: imagenet, which Keras downloads and caches, or a file "
+        "(default: %(default)s)",
     )
 
 
-def add_max_pixels(add: Any) -> None:
-    """--max-pixels: larger photos are skipped before they are decoded."""
+def add_data(add: Callable[..., Any]) -> None:
+    """--data: what the features command wrote."""
+    add(
+        "--data",
+        type=Path,
+        default="models",
+        help=f"the folder that `{command_line('features')}` wrote (default: %(default)s)",
+    )
+
+
+def add_max_pixels(add: Callable[..., Any]) -> None:
+    """--max-pixels: larger photos are skipped, as a small file can hold a huge photo."""
     add(
         "--max-pixels",
         type=int,
@@ -30,28 +54,28 @@ def add_max_pixels(add: Any) -> None:
     )
 
 
-def add_decoding(add: Any) -> None:
+def add_decoding(add: Callable[..., Any]) -> None:
     """The options of `decoding_of`: how captions are searched for."""
-    own = "(default: the model's own)"
-    add(
-        "--beam",
-        type=int,
-        metavar="K",
-        help=f"width of the beam search; 1 is greedy {own}",
-    )
+    add("--beam", type=int, metavar="K", help=f"width of the beam search; 1 is greedy {OWN}")
     add(
         "--length-penalty",
         type=float,
         metavar="A",
-        help=f"rank the captions of a beam by log-probability / length**A {own}",
+        help=f"rank the hypotheses of a beam by log-probability / length**A {OWN}",
     )
-    add("--no-repeat", type=int, default=0, metavar="N", help="never say N words twice")
+    add(
+        "--no-repeat",
+        type=int,
+        default=0,
+        metavar="N",
+        help="no n-gram of N words twice in a caption (default: repetition is allowed)",
+    )
     add(
         "--views",
         type=int,
         metavar="N",
-        help="for models that read grids: so many views of each photo decide together; 1 is "
-        f"fastest {own}",
+        help="for models that read grids: average the predictions for N views of each photo; 1 "
+        f"is fastest {OWN}",
     )
 
 
@@ -66,40 +90,56 @@ def decoding_of(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def check_decoding(options: argparse.Namespace, own_beam: int | None = None) -> None:
-    """Raise `CaptioningError` for values that can't be decoded with.
+    """Raise `CaptioningError` for values of `add_decoding` that can't be decoded with.
 
-    own_beam: the model's, once it is known: only a beam has captions to rank.
+    own_beam: the width that the model's description asks for, once it is read: only a beam has
+    hypotheses to rank.
     """
     from captioning.inference.settings import STEEPEST, WIDEST_BEAM
+
+    check_range(options, "beam", 1, WIDEST_BEAM)
+    check_range(options, "length_penalty", -STEEPEST, STEEPEST)
+    check_at_least(options, 0, "no_repeat")
+    check_views(options)
+    # Greedy search keeps one hypothesis, so a length penalty would change nothing, silently.
+    # With --no-repeat even a beam of 1 is a beam search.
+    greedy = own_beam is not None and (options.beam or own_beam) == 1 and not options.no_repeat
+    if options.length_penalty is not None and greedy:
+        raise CaptioningError("--length-penalty ranks the hypotheses of a beam; give --beam too")
+
+
+def check_views(options: argparse.Namespace) -> None:
+    """Raise `CaptioningError` for more --views than there are, or none."""
     from captioning.vision.views import VIEWS
 
-    beam, power = options.beam, options.length_penalty
-    if beam is not None and not 1 <= beam <= WIDEST_BEAM:
-        raise CaptioningError(f"--beam {beam} is not from 1 to {WIDEST_BEAM:,}")
-    if power is not None and not -STEEPEST <= power <= STEEPEST:  # or a NaN
-        raise CaptioningError(
-            f"--length-penalty {power} is not a finite number from -{STEEPEST} to {STEEPEST}"
-        )
-    if options.no_repeat < 0:
-        raise CaptioningError(f"--no-repeat {options.no_repeat} is not at least 0")
-    if options.views is not None and not 1 <= options.views <= len(VIEWS):
-        raise CaptioningError(f"--views {options.views} is not from 1 to {len(VIEWS)}")
-    greedy = own_beam is not None and (beam or own_beam) == 1 and not options.no_repeat
-    if power is not None and greedy:
-        raise CaptioningError("--length-penalty ranks the captions of a beam; give --beam too")
+    check_range(options, "views", 1, len(VIEWS))
+
+
+def check_range(options: argparse.Namespace, name: str, least: float, most: float) -> None:
+    """Raise `CaptioningError` if an option was given a value outside of `least` to `most`."""
+    value = getattr(options, name)
+    if value is not None and not least <= value <= most:  # also for NaN
+        raise CaptioningError(f"{flag(name)} {value} is not from {least:,} to {most:,}")
 
 
 def check_at_least(options: argparse.Namespace, least: int, *names: str) -> None:
-    """Raise `CaptioningError` for an option of these names whose value is below `least`."""
+    """Raise `CaptioningError` if one of these options was given a value below `least`."""
     for name in names:
         value = getattr(options, name)
         if value is not None and value < least:
-            option = f"--{name.replace('_', '-')}"
-            raise CaptioningError(f"{option} {value} is not at least {least}")
+            raise CaptioningError(f"{flag(name)} {value} is not at least {least}")
 
 
-def model_folder(given: str) -> Path:
-    """The type of --model: a model's folder, or the name of one that comes with the project."""
-    from captioning.inference.models import find_model
+def refuse(*rules: tuple[Any, str]) -> None:
+    """Raise `CaptioningError` with the message of the first rule whose condition is true.
 
-    return find_model(Path(given))
+    rules: (condition, message). Options that contradict each other read as a list this way.
+    """
+    for condition, message in rules:
+        if condition:
+            raise CaptioningError(message)
+
+
+def flag(name: str) -> str:
+    """An option as it is typed: --max-pixels for max_pixels."""
+    return f"--{name.replace('_', '-')}"

@@ -1,15 +1,21 @@
 """How a command starts and ends: from a script, or as a sub-command of `image-captions`."""
 
 import importlib
+import io
 import os
 import sys
+import tomllib
 from collections.abc import Callable, Sequence
+from importlib import metadata
+from pathlib import Path
 
-from captioning.errors import CONSOLE, SCRIPTS, CaptioningError, shown
+from captioning.errors import CONSOLE, SCRIPTS, CaptioningError, console_name, shown
+
+DISTRIBUTION = "image-caption-generator"
 
 SUMMARIES = {
     "caption": "caption photos",
-    "features": "photos and captions -> vectors, vocabulary and clean captions",
+    "features": "photos and captions -> vectors, vocabulary, clean captions",
     "train": "train a decoder on them",
     "evaluate": "score a model's captions against references",
     "demo": "the whole pipeline on rendered scenes",
@@ -18,20 +24,44 @@ SUMMARIES = {
 
 
 def console(arguments: Sequence[str] | None = None) -> None:
-    """`image-captions COMMAND ...`: what the installed package puts on the path."""
-    command, *others = (list(sys.argv[1:]) if arguments is None else list(arguments)) or ["--help"]
+    """`image-captions COMMAND ...`: the console command that `pip install` brings.
+
+    arguments: those of the process if none are given. Leaves the process, but for --help.
+    """
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    command, *others = given or ["--help"]
     if command in SCRIPTS:
-        run_command(command, others, f"{CONSOLE} {command}")
-    if command in ("-h", "--help"):
-        lines = [f"  {name:10}{summary}" for name, summary in SUMMARIES.items()]
-        print(f"usage: {CONSOLE} COMMAND ...\n\n" + "\n".join(lines))
-        print(f"\n{CONSOLE} COMMAND --help tells of each.")
-        return
-    print(
-        f"error: no command is named {shown(command)!r}; there are {', '.join(SCRIPTS)}",
-        file=sys.stderr,
+        run_command(command, others, f"{console_name()} {command}")
+    elif command in ("-h", "--help"):
+        print(usage())
+    elif command == "--version":
+        print(f"{CONSOLE} {version()}")
+    else:
+        print(f"error: there is no command {command!r}\n\n{usage()}", file=sys.stderr)
+        sys.exit(2)
+
+
+def usage() -> str:
+    """How to call `image-captions`, with a line for each command."""
+    program = console_name()
+    return "\n".join(
+        [
+            f"usage: {program} COMMAND ...",
+            "",
+            *(f"  {name:10}{summary}" for name, summary in SUMMARIES.items()),
+            "",
+            f"{program} COMMAND --help lists a command's options, {program} --version the version.",
+        ]
     )
-    sys.exit(2)
+
+
+def version() -> str:
+    """The version of the installed package, or, if none is installed, of the checkout."""
+    try:
+        return metadata.version(DISTRIBUTION)
+    except metadata.PackageNotFoundError:
+        project = Path(__file__).parent.parent.parent / "pyproject.toml"
+        return tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"]
 
 
 def run_command(
@@ -39,7 +69,8 @@ def run_command(
 ) -> None:
     """Run a command of this folder and leave the process with its exit code.
 
-    arguments: those of the process where none are given; program: how help calls the command.
+    arguments: those of the process if none are given; program: how help calls the command, if
+    not by the name of the script.
     """
     module = importlib.import_module(f"captioning.commands.{name}")
     run_main(lambda: module.main(arguments, program), getattr(module, "AFTER_STOP", ""))
@@ -48,10 +79,13 @@ def run_command(
 def run_main(main: Callable[[], int | None], after_stop: str = "") -> None:
     """Run `main` and leave the process with its exit code.
 
-    `after_stop` tells who stops it by Ctrl-C how to go on. A `CaptioningError` ends in one line
-    on standard error and exit code 2, Ctrl-C in 130; a reader that closed the pipe
-    (`... | head`) is no error. Other exceptions are defects and keep their traceback.
+    after_stop: how to continue after Ctrl-C. A `CaptioningError` ends in one line on standard
+    error and exit code 2, Ctrl-C in 130; a reader that closed the pipe (`... | head`) is no
+    error. Other exceptions are defects and keep their traceback.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A file name or a caption may have characters that the terminal's encoding lacks.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = main() or 0
         sys.stdout.flush()

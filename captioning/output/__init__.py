@@ -1,1 +1,1 @@
-"""Captions written down: rows, files that grow, sidecars, copies that carry them."""
+"""Captions written out: row formats, files that can be resumed, sidecars, described copies."""

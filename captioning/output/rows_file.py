@@ -1,97 +1,105 @@
-"""A file of rows that every caption is added to at once."""
+"""One file of rows that grows with every caption, and can be resumed."""
 
 import csv
+import io
+from collections.abc import Iterator
 from pathlib import Path
 
 from captioning.errors import CaptioningError
 from captioning.files.text import write_text
 from captioning.files.whole import written_whole
 from captioning.inference.captioner import Caption
-from captioning.output.formats import Rows, Table, split_rows, unsure_of
+from captioning.output.confidence import least_confident
+from captioning.output.interfaces import RowFormat
 
 
 class RowsFile:
-    """A file that every caption is added to at once, so that a killed run loses none.
+    """An `Output`: each caption is appended to the file at once, so that a killed run loses none.
 
-    With `resume` it goes on after the last whole row of an earlier run; a cut-off one is
-    dropped. With `unsure`, the share of captions to mark, the rows stay unmarked until
-    `finish` writes the file anew. Hold the file's lock around all this.
+    resume: continue after the last complete row of an earlier run; an incomplete row is removed.
+    unsure: the share of captions to mark; the rows stay unmarked until `finish` rewrites the
+    file. Hold the file's lock (`only_writer`) from before the constructor until after `finish`.
 
-    Raises `CaptioningError` for a file that is there, without `resume` and `overwrite`, or is
-    not of these rows.
+    Raises `CaptioningError` for a file that exists, without `resume` and `overwrite`, or does
+    not consist of rows of this format.
     """
 
     def __init__(
         self,
         path: Path,
-        rows: Rows,
+        rows: RowFormat,
         resume: bool = False,
         overwrite: bool = False,
         unsure: float | None = None,
     ) -> None:
+        # Resolved: through a symbolic link, the file that it points to is rewritten.
         self._path, self._rows, self._unsure = path.resolve(), rows, unsure
-        self._done: set[str] = set()
-        there = path.exists() and (not path.is_file() or path.stat().st_size > 0)
+        self._done: set[str] = set()  # names as in the rows, which a resumed run reads back
+        exists = path.exists() and (not path.is_file() or path.stat().st_size > 0)
         if path.is_dir():
             raise CaptioningError(f"{path} is a folder; -o wants a file for this --format")
-        if there and not (resume or overwrite):
+        if exists and not (resume or overwrite):
             raise CaptioningError(
-                f"{path} is there already; --resume goes on with it, --overwrite begins it anew"
+                f"{path} exists already; --resume continues it, --overwrite replaces it"
             )
-        if there and resume:
-            self._go_on()
+        if exists and resume:
+            self._resume()
         else:
             write_text(self._path, rows.header)
 
     def has(self, photo: Path) -> bool:
-        """Whether the photo has its row."""
-        return self._rows.name(photo) in self._done
+        """Whether the file has the photo's row."""
+        return self._rows.name_of(photo) in self._done
 
     def write(self, caption: Caption) -> None:
-        """Add a row. Raises `CaptioningError` when the disk refuses."""
+        """Append a row. Raises `CaptioningError` if the disk refuses it."""
         try:
+            # Opened anew for each row, so that it is out of this process when it is closed.
             # A file name that isn't UTF-8 is written with escapes, which JSON reads back.
             with self._path.open(
                 "a", encoding="utf-8", errors="backslashreplace", newline="\n"
             ) as file:
-                file.write(self._rows.row(caption))
+                file.write(self._rows.row_of(caption))
         except OSError as error:
             raise CaptioningError(
-                f"cannot write to {self._path}: {error.strerror}; the captions so far are there, "
-                "--resume goes on after them"
+                f"cannot write to {self._path}: {error.strerror}; the captions so far are saved, "
+                "--resume continues after them"
             ) from None
-        self._done.add(self._rows.name(caption.image))
+        self._done.add(self._rows.name_of(caption.image))
 
     def finish(self) -> None:
-        """Mark the unsure captions, if asked for: the file changes as a whole or not at all."""
+        """Mark the unsure captions, if asked to: the file is replaced as a whole or not at all."""
         if self._unsure is None:
             return
+        # Read back from the file: most of its rows may be an earlier run's.
         rows = self._read()
-        marks = unsure_of([self._rows.read(row)[1] for row in rows], self._unsure)
-        marked = (self._rows.marked(*pair) for pair in zip(rows, marks, strict=True))
+        marks = least_confident([self._rows.parse(row)[1] for row in rows], self._unsure)
+        marked = (self._rows.mark(row, unsure) for row, unsure in zip(rows, marks, strict=True))
         text = self._rows.header + "".join(marked)
         with written_whole(self._path) as beside:
             beside.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
-    def _go_on(self) -> None:
+    def _resume(self) -> None:
+        """Note which photos have rows, and cut an incomplete row off."""
         rows = self._read()
         for number, row in enumerate(rows, 1):
             try:
-                self._done.add(self._rows.read(row)[0])
+                self._done.add(self._rows.parse(row)[0])
             except (ValueError, KeyError, TypeError, StopIteration, csv.Error) as error:
                 raise CaptioningError(
-                    f"{self._path}, row {number}, is no row of this --format ({error}); name "
-                    "another file with -o, or --overwrite it"
+                    f"{self._path}, row {number}, is not a row of this --format ({error}); name "
+                    "another file with -o, or replace this one with --overwrite"
                 ) from None
-        whole = (self._rows.header + "".join(rows)).encode("utf-8")
+        complete = (self._rows.header + "".join(rows)).encode("utf-8")
         with self._path.open("r+b") as file:
-            file.write(whole)  # the bytes that stand there, so a crash harms nothing
+            file.write(complete)  # the bytes that are there already, so a crash harms nothing
             file.truncate()
 
     def _read(self) -> list[str]:
-        """The whole rows after the header."""
+        """The complete rows after the header."""
         raw, header = self._path.read_bytes(), self._rows.header
         try:
+            # Up to the last line end: a character that was cut in two is not UTF-8.
             text = raw[: raw.rfind(b"\n") + 1].decode("utf-8")
         except UnicodeDecodeError:
             text = None
@@ -99,7 +107,24 @@ class RowsFile:
             return []  # cut off within its header
         if text is None or not text.startswith(header):
             raise CaptioningError(
-                f"{self._path} doesn't begin as this --format does; it was made by other options "
-                "or another program: name another file with -o, or --overwrite it"
+                f"{self._path} doesn't begin as this --format does; it was written with other "
+                "options or by another program: name another file with -o, or replace this one "
+                "with --overwrite"
             )
-        return list(split_rows(text[len(header) :], quotes=isinstance(self._rows, Table)))
+        return list(split_rows(text[len(header) :], self._rows.multiline))
+
+
+def split_rows(text: str, multiline: bool = False) -> Iterator[str]:
+    """The complete rows of a text with their line ends; an incomplete last row is dropped.
+
+    multiline: a row continues over line ends between double quotes, as in CSV.
+    """
+    row = ""
+    for line in io.StringIO(text, newline="\n"):
+        row += line
+        # Inside of a quoted cell the row has an odd number of quotes so far; quotes within a
+        # cell are doubled, so they don't change that.
+        inside_quotes = multiline and row.count('"') % 2
+        if row.endswith("\n") and not inside_quotes:
+            yield row
+            row = ""

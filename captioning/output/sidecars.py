@@ -1,4 +1,4 @@
-"""A text file beside each photo, or in a folder."""
+"""A text file with the caption beside each photo, or in a folder: photo.jpg.txt."""
 
 import errno
 from pathlib import Path
@@ -6,30 +6,17 @@ from pathlib import Path
 from captioning.errors import CaptioningError
 from captioning.files.text import write_text
 from captioning.inference.captioner import Caption
-from captioning.output.targets import NoCopyError, stat_or_none
+from captioning.output.targets import UnwritableError
 
 
-class Sidecars:
-    """A text file a photo with its caption: photo.jpg.txt.
+def write_sidecar(caption: Caption, target: Path) -> None:
+    """Write the caption, complete or not at all.
 
-    targets: {photo: its sidecar}; those that are there count as done with `resume`.
+    Raises `UnwritableError` if the photo's name is too long for an ending behind it.
     """
-
-    def __init__(self, targets: dict[Path, Path], resume: bool = False) -> None:
-        self._targets, self._resume = targets, resume
-
-    def has(self, photo: Path) -> bool:
-        """Whether the photo has its sidecar, and is to keep it."""
-        return self._resume and stat_or_none(self._targets[photo]) is not None
-
-    def write(self, caption: Caption) -> None:
-        """Write the sidecar, whole or not at all. Raises `NoCopyError` where no name is left."""
-        try:
-            write_text(self._targets[caption.image], caption.caption + "\n")
-        except CaptioningError as error:
-            if getattr(error.__cause__, "errno", None) == errno.ENAMETOOLONG:
-                raise NoCopyError("its name is too long to get .txt behind it") from None
-            raise
-
-    def finish(self) -> None:
-        """All is written."""
+    try:
+        write_text(target, caption.caption + "\n")
+    except CaptioningError as error:
+        if getattr(error.__cause__, "errno", None) == errno.ENAMETOOLONG:
+            raise UnwritableError("its name is too long to append .txt") from None
+        raise

@@ -1,4 +1,4 @@
-"""The app's captions as HTML: cards of photos, and one photo looked at closer."""
+"""The app's captions as HTML fragments: a card per photo, and the details of one photo."""
 
 import base64
 import math
@@ -6,25 +6,21 @@ from collections.abc import Sequence
 
 from jinja2 import Environment, StrictUndefined
 
-from captioning.app.corrections import alt_text_table
-from captioning.app.desk import Desk, DeskPhoto
+from captioning.app.export import alt_text_table
+from captioning.app.photos import SessionPhoto
+from captioning.app.shared_captioner import SharedCaptioner
 from captioning.pictures.attention_maps import overlay_attention, region_name
 from captioning.vision.images import as_data
 
 TILE = 220
-"""Pixels of the longer side of a photo under a word's attention."""
+"""Pixels of the longer side of the photo in a word's attention map."""
 
-
+# File names and corrections come from people: everything is escaped.
 _environment = Environment(
     autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
 )
-
-
 _environment.filters["data"] = as_data
-
-
 _environment.filters["percent"] = lambda score: f"{100 * math.exp(score):.0f}%"
-
 
 CARDS = _environment.from_string("""
 {% if photos %}
@@ -35,7 +31,7 @@ CARDS = _environment.from_string("""
 <figure class="card">
 <img src="{{ photo.picture | data }}" alt="{{ photo.caption }}">
 <figcaption>
-<p class="said">{{ photo.caption }}</p>
+<p class="photo-caption">{{ photo.caption }}</p>
 <p class="quiet">{{ photo.name }} · {{ "corrected" if photo.corrected else
 "confidence " ~ photo.best[0][1] | percent }}</p>
 </figcaption>
@@ -44,8 +40,7 @@ CARDS = _environment.from_string("""
 </div>
 """)
 
-
-CLOSER = _environment.from_string("""
+DETAILS = _environment.from_string("""
 <h2>{{ "The likeliest captions" if photo.best | length > 1 else "The caption" }}</h2>
 <ol class="best">
 {% for caption, score in photo.best %}
@@ -53,11 +48,11 @@ CLOSER = _environment.from_string("""
 {% endfor %}
 </ol>
 <p class="quiet">Confidence is the mean probability (geometric) of the caption's words.</p>
-<h2>Where it looked for each word</h2>
+<h2>What the decoder attends to at each word</h2>
 {% if tiles %}
 <ol class="tiles">
-{% for word, place, picture in tiles %}
-<li><figure><img src="{{ picture | data }}" alt="looks at the {{ place }}">
+{% for word, region, picture in tiles %}
+<li><figure><img src="{{ picture | data }}" alt="attends to the {{ region }}">
 <figcaption>{{ word }}</figcaption></figure></li>
 {% endfor %}
 </ol>
@@ -66,13 +61,11 @@ CLOSER = _environment.from_string("""
 {% endif %}
 """)
 
-
-NOTES = _environment.from_string("""
+NOTICES = _environment.from_string("""
 {% for sentence in sentences %}
 <p class="note" role="alert">{{ sentence }}</p>
 {% endfor %}
 """)
-
 
 STYLE = """
 .html-container { padding: 0 !important; }
@@ -84,7 +77,7 @@ STYLE = """
   background: var(--background-fill-secondary); margin: 0; }
 .card figcaption { padding: .7rem 1rem; }
 .card p { margin: 0; line-height: 1.4; overflow-wrap: anywhere; }
-.said { font-weight: 600; font-size: 1.05rem; }
+.photo-caption { font-weight: 600; font-size: 1.05rem; }
 #details h2 { margin: 1.2rem 0 .4rem; font-size: 1.1rem; font-weight: 600; }
 .quiet { color: var(--body-text-color-subdued); font-size: .9rem; }
 .best { padding-left: 1.4rem; list-style: decimal; }
@@ -97,27 +90,29 @@ STYLE = """
   border: 1px solid var(--border-color-primary); }
 .note { border-left: 4px solid #c4580a; padding: .3rem .8rem; margin: .3rem 0; }
 """
-"""Gradio's own variables follow light and dark."""
+"""The page's style sheet. Gradio's own variables follow light and dark."""
 
 
-def cards(photos: Sequence[DeskPhoto]) -> str:
-    """All photos on the desk with their captions, and the link to their table."""
+def render_cards(photos: Sequence[SessionPhoto]) -> str:
+    """All photos of a session with their captions, and the link to their table."""
     text = alt_text_table((photo.name, photo.caption) for photo in photos)
+    # With a byte order mark: without it Excel doesn't read the table as UTF-8.
     encoded = base64.b64encode(text.encode("utf-8-sig")).decode("ascii")
     return CARDS.render(photos=photos, table=f"data:text/csv;base64,{encoded}")
 
 
-def closer(desk: Desk, photo: DeskPhoto) -> str:
-    """The N best captions of a photo and where the decoder looked for each word."""
+def render_details(captioner: SharedCaptioner, photo: SessionPhoto) -> str:
+    """The N best captions of a photo, and the decoder's attention map for each word."""
+    # A tile per word: each is sent to the browser inside of the page, so they must be small.
     small = photo.picture.copy()
     small.thumbnail((TILE, TILE))
     tiles = [
-        (word, region_name(shares), overlay_attention(small, shares))
-        for word, shares in desk.look(photo)
+        (word, region_name(weights), overlay_attention(small, weights))
+        for word, weights in captioner.attention(photo)
     ]
-    return CLOSER.render(photo=photo, tiles=tiles)
+    return DETAILS.render(photo=photo, tiles=tiles)
 
 
-def notes(sentences: Sequence[str]) -> str:
-    """Sentences about what was refused."""
-    return NOTES.render(sentences=sentences)
+def render_notices(sentences: Sequence[str]) -> str:
+    """What the user should know: files that were refused, a correction that was kept."""
+    return NOTICES.render(sentences=sentences)

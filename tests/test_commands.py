@@ -1,0 +1,168 @@
+"""The commands: one parser however they are called, help at once, exit codes."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from captioning.commands import run
+from captioning.commands.options import MAX_PIXELS
+from captioning.errors import CONSOLE, SCRIPTS, command_line
+from captioning.vision import images
+from tests.conftest import ROOT, script
+
+HEAVY = {"keras", "tensorflow", "jax", "numpy", "PIL", "matplotlib", "gradio", "tqdm"}
+"""What takes a part of a second or more to import."""
+
+# What help and messages depend on is the name that the process was started by.
+START = """
+import sys
+sys.argv = [{called!r}, *{arguments!r}]
+from captioning.commands.run import console
+try:
+    console()
+finally:
+    print("imported", *sorted({heavy!r} & sys.modules.keys()), file=sys.stderr)
+"""
+
+
+def console(*arguments: str, called: str = CONSOLE) -> subprocess.CompletedProcess:
+    """The console command in a process of its own; the heavy imports are its last message."""
+    code = START.format(called=called, arguments=arguments, heavy=HEAVY)
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+
+def words(text: str) -> str:
+    """The text without line breaks, which depend on the length of the program's name."""
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize("command", SCRIPTS)
+def test_help_comes_at_once(command: str) -> None:
+    began = time.monotonic()
+    done = console(command, "--help")
+    assert time.monotonic() - began < 1
+    assert done.returncode == 0
+    assert done.stdout.startswith(f"usage: {CONSOLE} {command} ")
+    assert done.stderr == "imported\n"
+    began = time.monotonic()
+    assert script(SCRIPTS[command], "--help").returncode == 0
+    assert time.monotonic() - began < 1
+
+
+@pytest.mark.parametrize("command", SCRIPTS)
+def test_console_and_scripts_have_the_same_options(command: str) -> None:
+    texts = []
+    for done, name in (
+        (script(SCRIPTS[command], "--help"), "python {script}"),
+        (console(command, "--help"), f"{CONSOLE} {{command}}"),
+        (module(command, "--help"), "python -m captioning {command}"),
+    ):
+        assert done.returncode == 0, done.stderr
+        text = words(done.stdout).replace(f"usage: {SCRIPTS[command]} ", "usage: CALL ")
+        for other, file in SCRIPTS.items():
+            text = text.replace(name.format(script=file, command=other), f"CALL {other}")
+        texts.append(text.replace(f"usage: CALL {command} ", "usage: CALL "))
+    assert texts[0] == texts[1] == texts[2]
+    assert "--" in texts[0]
+
+
+def module(*arguments: str) -> subprocess.CompletedProcess:
+    """`python -m captioning` in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "captioning", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_console_lists_its_commands_and_refuses_others() -> None:
+    for arguments in ([], ["--help"], ["-h"]):
+        done = console(*arguments)
+        assert done.returncode == 0
+        assert done.stdout.startswith(f"usage: {CONSOLE} COMMAND")
+        assert re.findall(r"^  (\w+)", done.stdout, re.MULTILINE) == list(SCRIPTS)
+    done = console("fly\x1b")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "no command 'fly\\x1b'" in done.stderr
+    assert f"usage: {CONSOLE} COMMAND" in done.stderr
+    assert module().stdout.startswith("usage: python -m captioning COMMAND")
+
+
+def test_version() -> None:
+    done = console("--version")
+    assert done.returncode == 0
+    assert re.fullmatch(rf"{CONSOLE} \d+\.\d+\.\d+\n", done.stdout)
+    assert module("--version").stdout == done.stdout
+
+
+def test_every_command_has_a_summary() -> None:
+    assert run.SUMMARIES.keys() == SCRIPTS.keys()
+
+
+@pytest.mark.parametrize(
+    ("called", "expected"),
+    [
+        ("/usr/bin/image-captions", "image-captions train"),
+        ("image-captions.exe", "image-captions train"),
+        ("captioning/__main__.py", "python -m captioning train"),
+        ("caption_generator.py", "python train.py"),
+        ("-c", "python train.py"),
+        ("/lib/pytest/__main__.py", "python train.py"),
+    ],
+)
+def test_messages_name_commands_as_the_program_was_called(
+    monkeypatch: pytest.MonkeyPatch, called: str, expected: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", [called.replace("/", os.sep)])
+    assert command_line("train") == expected
+
+
+def test_without_a_checkout_messages_name_the_console_command(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("captioning.errors.__file__", str(tmp_path / "captioning" / "errors.py"))
+    monkeypatch.setattr(sys, "argv", ["caption_generator.py"])
+    assert command_line("caption") == f"{CONSOLE} caption"
+
+
+def test_the_limit_on_pixels_is_the_same_everywhere() -> None:
+    assert images.MAX_PIXELS == MAX_PIXELS
+
+
+def test_a_trained_model_is_not_overwritten_unasked(model_folder: Path, data_folder: Path) -> None:
+    before = (model_folder / "captioner.json").read_bytes()
+    done = script("train.py", "--data", data_folder, "--output", model_folder, "--epochs", 1)
+    assert done.returncode == 2
+    assert "--overwrite" in done.stderr
+    assert (model_folder / "captioner.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--dropout", "1"], "--dropout 1.0 is not from 0 to below 1"),
+        (["--smoothing", "nan"], "--smoothing nan is not from 0 to below 1"),
+        (["--learning-rate", "0"], "--learning-rate 0.0 is not above 0"),
+        (["--learning-rate", "nan"], "--learning-rate nan is not above 0"),
+        (["--epochs", "0"], "--epochs 0 is not at least 1"),
+        (["--batch-size", "0"], "--batch-size 0 is not at least 1"),
+        (["--samples", "1"], "--samples must be at least 2"),
+        (["--finetune", "cider"], "--finetune wants a trained model"),
+    ],
+)
+def test_wrong_values_of_training_are_refused_at_once(arguments: list[str], message: str) -> None:
+    began = time.monotonic()
+    done = script("train.py", *arguments)
+    assert time.monotonic() - began < 1.5
+    assert done.returncode == 2
+    assert message in done.stderr
