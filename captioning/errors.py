@@ -1,10 +1,10 @@
-"""The errors that a person at the keyboard can mend, in words they can act on."""
+"""Errors that users can fix themselves, and the words of their messages."""
 
 import sys
 from pathlib import Path
 
 CONSOLE = "image-captions"
-"""The console command that `pip install` brings; its sub-commands are `SCRIPTS`."""
+"""The console command of the installed package; its sub-commands are the keys of `SCRIPTS`."""
 
 SCRIPTS = {
     "caption": "caption_generator.py",
@@ -18,18 +18,24 @@ SCRIPTS = {
 
 
 class CaptioningError(Exception):
-    """Something the user can put right: the message says what was wrong, where, and what to do."""
+    """Something the user can fix: the message says what was wrong, where, and what to do next.
+
+    The commands print it in one line, without a traceback, and end with exit code 2.
+    """
 
 
 def shown(text: str) -> str:
-    """The text on one line of a terminal: what ends lines or steers it is written as an escape."""
+    """The text, safe on a terminal: control characters and line ends are written as escapes.
+
+    Names of files come from strangers, and terminals obey escape sequences in them.
+    """
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def command_line(command: str) -> str:
     """How to type a command, for messages: "python train.py" or "image-captions train".
 
-    The one who runs `image-captions`, or has no checkout, has no scripts to run.
+    The scripts are named only to who runs one of a checkout: the installed package has none.
     """
     is_checkout = (Path(__file__).parent.parent / SCRIPTS[command]).is_file()
     if is_checkout and Path(sys.argv[0]).stem != CONSOLE:
