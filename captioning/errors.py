@@ -1,4 +1,4 @@
-"""Errors that users can fix themselves, and the words of their messages."""
+"""The errors that a person at the keyboard can mend, in words they can act on."""
 
 import sys
 from pathlib import Path
@@ -35,7 +35,7 @@ def shown(text: str) -> str:
 def command_line(command: str) -> str:
     """How to type a command, for messages: "python train.py" or "image-captions train".
 
-    The scripts are named only to who runs one of a checkout: the installed package has none.
+    The one who runs `image-captions`, or has no checkout, has no scripts to run.
     """
     is_checkout = (Path(__file__).parent.parent / SCRIPTS[command]).is_file()
     if is_checkout and Path(sys.argv[0]).stem != CONSOLE:
