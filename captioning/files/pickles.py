@@ -1,7 +1,7 @@
 """Pickles from strangers: read as arrays and built-in containers, nothing in them runs.
 
-A pickle is a program for a stack machine, and reading it runs that program. Two checks stand
-before its instructions:
+A pickle is a program for a stack machine, and reading it runs that program. Two
+measures keep it harmless:
 
 1. `_scan` reads the whole program without running it. It refuses instructions that plain data
    never needs, sizes larger than the file, and keys of dictionaries and sets that are neither
@@ -48,6 +48,7 @@ _PUTS = {"PUT", "BINPUT", "LONG_BINPUT"}
 """Instructions that put the top of the stack into the memo, under a number they give."""
 
 _GETS = {"GET", "BINGET", "LONG_BINGET"}
+"""Instructions that put a value of the memo onto the stack."""
 
 _FILLS = {"APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS", "BUILD"}
 """Instructions that fill an object below their arguments and leave it on the stack."""

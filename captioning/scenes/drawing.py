@@ -70,7 +70,7 @@ def _draw_details(
     side: int,
     generator: np.random.Generator,
 ) -> None:
-    """Draw what tells a ground apart: blades, ripples, waves, drifts or the road's markings."""
+    """Draw what distinguishes a ground: blades, ripples, waves, drifts or the road's markings."""
     ground = GROUNDS[name]
     top = side * horizon
     marks = generator.random((45, 4)).tolist()  # the same draws for every ground: (45, 4)

@@ -67,7 +67,7 @@ def random_scene(generator: np.random.Generator) -> Scene:
     count = int(generator.integers(1, 4))
     pairs = generator.choice(len(KINDS) * len(COLOURS), size=count, replace=False)
     places: list[tuple[float, float, float]] = []
-    while len(places) < count:  # large things can leave no room for the last: all are placed anew
+    while len(places) < count:  # large things can leave no room for the last: place all again
         places = _random_places(count, generator)
     # The pairs' numbers go by kind, then colour: sorting them gives the captions' order.
     things = [

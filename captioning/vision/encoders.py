@@ -140,7 +140,7 @@ class Encoder:
     def _finite(self, vectors: np.ndarray) -> np.ndarray:
         if np.isfinite(vectors).all():
             return vectors
-        # Such a file loads without an error: what it has for block 14 are NaN.
+        # A file that lacks the values of block 14 loads without an error; only the vectors show it.
         hint = (
             "the file's block 14 may be missing: use --encoder xception-block13, or other --weights"
             if self.settings.name == "xception"

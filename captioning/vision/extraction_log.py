@@ -158,7 +158,7 @@ class ExtractionLog:
         except OSError as error:
             raise CaptioningError(
                 f"cannot write to {self.folder}: {error.strerror}; make room and run the same "
-                "command again, it goes on where it stopped"
+                "command again, it continues where it stopped"
             ) from None
         self._next_row += len(names) * self._views
         rows = _rows_of_photos(first_row, len(names), self._views)

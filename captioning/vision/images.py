@@ -49,8 +49,8 @@ def open_image(path: Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
     converted to sRGB. Raises `UnreadableImageError` with the reason. Pillow's own limit, one for
     the whole process, is set to `max_pixels` too, and stays so.
     """
-    # Pillow's own limit reaches where `image.size` does not: the pictures inside of icons. It
-    # only warns above the limit, and refuses above twice the limit.
+    # Pillow's own limit applies to the pictures inside of icons too, which `image.size` does not
+    # show. Above the limit Pillow only warns; it refuses above twice the limit.
     Image.MAX_IMAGE_PIXELS = (max_pixels + 1) // 2
     try:
         if not stat.S_ISREG(Path(path).stat().st_mode):  # to open a pipe would wait for its writer
@@ -156,7 +156,7 @@ def _to_srgb(image: Image.Image) -> Image.Image:
     if not profile or image.mode not in ("RGB", "RGBA", "CMYK", "L", "LA"):
         return image
     alpha = image.getchannel("A") if image.mode in ("RGBA", "LA") else None
-    if alpha is None and "transparency" in image.info and image.mode == "RGB":
+    if image.mode == "RGB" and "transparency" in image.info:
         return image  # one colour stands for transparent: converted it would not be found again
     try:
         converted = _converted_profile(
