@@ -27,7 +27,7 @@ def compare_training(
     """
     from captioning.decoders.build import build_decoder
     from captioning.training.batches import CaptionBatches
-    from captioning.training.loop import compile_for_training
+    from captioning.training.models import compile_for_training
     from captioning.training.settings import TrainingSettings
 
     vectors, captions = random_captions(photos, vector_size)

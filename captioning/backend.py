@@ -13,52 +13,59 @@ from pathlib import Path
 from typing import Any
 
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
-"""What /proc/cpuinfo says of a processor that multiplies bfloat16 faster than float32."""
+"""Flags in /proc/cpuinfo of processors that multiply bfloat16 faster than float32."""
 
 
 def import_keras() -> None:
-    """Import Keras without the backend's start-up notes on standard error.
+    """Import Keras without the backend's start-up messages on standard error.
 
-    TensorFlow writes some of them from C++ before its own log level counts; they would bury
-    the messages that a user can act on. When the import fails, everything is shown.
+    TensorFlow writes some of them from C++ before its own log level counts; they would hide the
+    messages that a user can act on. When the import fails, everything is shown.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     # Keras imports these where they are installed, to draw galleries and to show tables in
-    # notebooks: half a second. None in their place makes it go without.
-    spared = {"matplotlib", "IPython"} - sys.modules.keys()
-    sys.modules.update(dict.fromkeys(spared))  # type: ignore[arg-type]  # None stops an import
+    # notebooks, which takes half a second. None in their place makes the import fail, and Keras
+    # does without them; afterwards they can be imported as usual.
+    blocked = {"matplotlib", "IPython"} - sys.modules.keys()
+    sys.modules.update(dict.fromkeys(blocked))  # type: ignore[arg-type]  # None stops an import
     sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as notes:
-        # The descriptor is replaced, not `sys.stderr`: C++ knows nothing of Python's.
-        os.dup2(notes.fileno(), 2)
+    standard_error = os.dup(2)
+    with tempfile.TemporaryFile() as messages:
+        # The file descriptor is replaced, not `sys.stderr`, through which C++ does not write.
+        os.dup2(messages.fileno(), 2)
         try:
             import keras
 
             keras.ops.zeros(1)  # the backend writes the rest when it first computes
-            # In a notebook TensorFlow's import sets its own level, and writes into the cells.
+            # Again: in a notebook TensorFlow's import sets its level back, and writes into cells.
             logging.getLogger("tensorflow").setLevel(logging.ERROR)
         except BaseException:
-            notes.seek(0)
-            os.write(kept, notes.read())
+            messages.seek(0)
+            os.write(standard_error, messages.read())
             raise
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
-            for name in spared:
+            os.dup2(standard_error, 2)
+            os.close(standard_error)
+            for name in blocked:
                 del sys.modules[name]
 
 
 def uses_xla() -> bool:
-    """Whether to compile with XLA: always for JAX; on a CPU it made TensorFlow ten times slower."""
+    """Whether to compile models with XLA: for JAX alone, which has no other way.
+
+    On a CPU XLA made TensorFlow ten times slower.
+    """
     import keras
 
     return keras.backend.backend() == "jax"
 
 
 def for_prediction(model: Any) -> Any:
-    """The model, compiled for prediction alone."""
+    """The model, compiled for prediction, without a loss.
+
+    Said for every model: by itself Keras decides about XLA, which is wrong on a CPU.
+    """
     model.compile(jit_compile=uses_xla())
     return model
 
@@ -66,20 +73,23 @@ def for_prediction(model: Any) -> Any:
 def faster_precision() -> str:
     """Give "bfloat16" where TensorFlow runs on a processor with the instructions, else "float32".
 
-    OpenVINO chooses by itself and wants its networks in float32.
+    OpenVINO chooses the precision by itself and expects its networks in float32.
     """
     import keras
 
-    information = Path("/proc/cpuinfo")
-    if keras.backend.backend() != "tensorflow" or not information.is_file():
+    processor = Path("/proc/cpuinfo")  # Linux alone has it
+    if keras.backend.backend() != "tensorflow" or not processor.is_file():
         return "float32"
-    flags = set(information.read_text(encoding="utf-8", errors="replace").split())
+    flags = set(processor.read_text(encoding="utf-8", errors="replace").split())
     return "bfloat16" if flags & BFLOAT16_FLAGS else "float32"
 
 
 @contextmanager
 def computing_in(precision: str) -> Iterator[None]:
-    """Layers made inside compute in that precision; their weights stay float32."""
+    """Layers made inside compute in that precision, "float32" or "bfloat16".
+
+    Their weights stay float32 (Keras' mixed precision).
+    """
     import keras
 
     before = keras.config.dtype_policy()

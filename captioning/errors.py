@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 CONSOLE = "image-captions"
-"""The console command that `pip install` brings; its sub-commands are `SCRIPTS`."""
+"""The console command of the installed package; its sub-commands are the keys of `SCRIPTS`."""
 
 SCRIPTS = {
     "caption": "caption_generator.py",
@@ -18,11 +18,17 @@ SCRIPTS = {
 
 
 class CaptioningError(Exception):
-    """Something the user can put right: the message says what was wrong, where, and what to do."""
+    """Something the user can fix: the message says what was wrong, where, and what to do next.
+
+    The commands print it in one line, without a traceback, and end with exit code 2.
+    """
 
 
 def shown(text: str) -> str:
-    """The text on one line of a terminal: what ends lines or steers it is written as an escape."""
+    """The text, safe on a terminal: control characters and line ends are written as escapes.
+
+    Names of files come from strangers, and terminals obey escape sequences in them.
+    """
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 

@@ -7,4 +7,4 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 python -m pytest -m nightly "$@"
-python -m pytest tests/test_images.py tests/test_hostile*.py tests/test_kills*.py tests/test_features*.py
+python -m pytest tests/test_images.py tests/test_hostile*.py tests/test_kills.py tests/test_interruptions.py tests/test_stamps.py tests/test_download.py

@@ -64,6 +64,12 @@ def script(name: str, *arguments: object, cwd: Path = ROOT) -> subprocess.Comple
     )
 
 
+def input_options(folder: Path) -> list[str]:
+    """The options of features.py for photos and captions in Flickr8k's layout."""
+    images, text = folder / "Flicker8k_Dataset", folder / "Flickr_8k_text"
+    return ["--images", str(images), "--text", str(text)]
+
+
 @pytest.fixture(scope="session")
 def scenes_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """120 rendered scenes in Flickr8k's layout."""
@@ -80,10 +86,7 @@ def data_folder(scenes_folder: Path, tmp_path_factory: pytest.TempPathFactory) -
     output = tmp_path_factory.mktemp("data")
     done = script(
         "features.py",
-        "--images",
-        scenes_folder / "Flicker8k_Dataset",
-        "--text",
-        scenes_folder / "Flickr_8k_text",
+        *input_options(scenes_folder),
         "--output",
         output,
         "--encoder",
@@ -119,15 +122,48 @@ def model_folder(data_folder: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 @pytest.fixture(scope="session")
+def whole_features(scenes_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What an undisturbed features.py writes."""
+    # Here, not above: that module imports this one.
+    from tests.runs import features_command, run
+
+    output = tmp_path_factory.mktemp("whole") / "data"
+    code, messages = run(features_command(scenes_folder, output))
+    assert code == 0, messages
+    return output
+
+
+@pytest.fixture(scope="session")
+def whole_training(whole_features: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What an undisturbed train.py writes."""
+    from tests.runs import run, train_command
+
+    output = tmp_path_factory.mktemp("whole") / "model"
+    code, messages = run(train_command(whole_features, output))
+    assert code == 0, messages
+    return output
+
+
+@pytest.fixture(scope="session")
+def whole_finetuning(
+    whole_features: Path, whole_training: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """What an undisturbed fine-tuning writes."""
+    from tests.runs import finetune_command, run
+
+    output = tmp_path_factory.mktemp("whole") / "finetuned"
+    code, messages = run(finetune_command(whole_features, whole_training, output))
+    assert code == 0, messages
+    return output
+
+
+@pytest.fixture(scope="session")
 def grids_folder(scenes_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The scenes' vectors and grids, of two views each."""
     output = tmp_path_factory.mktemp("grids")
     done = script(
         "features.py",
-        "--images",
-        scenes_folder / "Flicker8k_Dataset",
-        "--text",
-        scenes_folder / "Flickr_8k_text",
+        *input_options(scenes_folder),
         "--output",
         output,
         "--encoder",

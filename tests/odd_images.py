@@ -61,37 +61,41 @@ def without_adobe(jpeg: bytes) -> bytes:
     return jpeg[:place] + jpeg[place + 2 + length :]
 
 
-def _of_pillow() -> dict[str, tuple[bytes, str]]:
-    """Formats, modes, rotations and profiles, as Pillow writes them."""
+Files = dict[str, tuple[bytes, str]]
+"""{file name: (content, what it must give)}"""
+
+
+def _srgb_profile() -> bytes:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def _colour_modes() -> Files:
+    """Gray, CMYK with and without Adobe's segment, LAB, YCbCr."""
     rgb = picture()
-    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     cmyk = encoded(rgb.convert("CMYK"), "JPEG", quality=95)
     plain = Image.merge("CMYK", [b.point(lambda v: 255 - v) for b in rgb.convert("CMYK").split()])
-    clear = rgb.convert("RGBA")
-    clear.putalpha(0)
-    frames = {"save_all": True, "append_images": [Image.new("RGB", rgb.size, "white")]}
-    deep = Image.fromarray(np.full((4, 4), 65_535, np.uint16))
-    files = {
+    lab = ImageCms.profileToProfile(
+        rgb, ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB"
+    )
+    return {
         "gray.jpg": (encoded(rgb.convert("L"), "JPEG"), OPENS),
         "progressive.jpg": (encoded(rgb, "JPEG", progressive=True, quality=95), SAME),
         "cmyk-adobe.jpg": (cmyk, SAME),
         "cmyk-plain.jpg": (without_adobe(encoded(plain, "JPEG", quality=95)), SAME),
         "cmyk.tif": (encoded(rgb.convert("CMYK"), "TIFF"), SAME),
-        "lab.tif": (
-            encoded(
-                ImageCms.profileToProfile(
-                    rgb,
-                    ImageCms.createProfile("sRGB"),
-                    ImageCms.createProfile("LAB"),
-                    outputMode="LAB",
-                ),
-                "TIFF",
-            ),
-            SAME,
-        ),
+        "lab.tif": (encoded(lab, "TIFF"), SAME),
         "ycbcr.tif": (encoded(rgb.convert("YCbCr"), "TIFF", compression="tiff_lzw"), SAME),
         # Pillow writes this kind and can't read it: three bytes a pixel, taken for four.
         "ycbcr-plain.tif": (encoded(rgb.convert("YCbCr"), "TIFF"), "truncated"),
+    }
+
+
+def _palettes_and_transparency() -> Files:
+    """Palettes, and pictures that are wholly transparent, with and without a colour profile."""
+    rgb, srgb = picture(), _srgb_profile()
+    clear = rgb.convert("RGBA")
+    clear.putalpha(0)
+    return {
         "palette.png": (encoded(rgb.convert("P"), "PNG"), SAME),
         "palette-clear.png": (encoded(rgb.quantize(8), "PNG", transparency=b"\0" * 8), WHITE),
         "palette-profile.png": (encoded(rgb.convert("P"), "PNG", icc_profile=srgb), SAME),
@@ -108,6 +112,13 @@ def _of_pillow() -> dict[str, tuple[bytes, str]]:
             encoded(Image.new("LA", (9, 9), (0, 0)), "PNG", icc_profile=srgb),
             WHITE,
         ),
+    }
+
+
+def _bit_depths() -> Files:
+    """One bit, 16 and 32 bits, floats."""
+    deep = Image.fromarray(np.full((4, 4), 65_535, np.uint16))
+    return {
         "one-bit.png": (encoded(Image.new("1", (9, 9), 1), "PNG"), WHITE),
         "one-bit.tif": (encoded(Image.new("1", (9, 9), 1), "TIFF", compression="group4"), WHITE),
         "16-bit.png": (encoded(deep, "PNG"), WHITE),
@@ -116,11 +127,26 @@ def _of_pillow() -> dict[str, tuple[bytes, str]]:
         "32-bit.tif": (encoded(Image.new("I", (9, 9), 65_535), "TIFF"), WHITE),
         "float.tif": (encoded(Image.new("F", (9, 9), 1.0), "TIFF"), WHITE),
         "not-a-number.tif": (encoded(Image.new("F", (9, 9), float("nan")), "TIFF"), OPENS),
+    }
+
+
+def _several_frames() -> Files:
+    """Animations and pages: the first frame counts."""
+    rgb = picture()
+    frames = {"save_all": True, "append_images": [Image.new("RGB", rgb.size, "white")]}
+    return {
         "animated.gif": (encoded(rgb, "GIF", **frames), SAME),
         "animated.png": (encoded(rgb, "PNG", **frames), SAME),
         "animated.webp": (encoded(rgb, "WEBP", lossless=True, **frames), SAME),
         "pages.tif": (encoded(rgb, "TIFF", **frames), SAME),
         "two.mpo": (encoded(rgb, "MPO", quality=95, **frames), SAME),
+    }
+
+
+def _profiles_and_exif() -> Files:
+    """Colour profiles and EXIF, valid and broken; every orientation, and numbers that are none."""
+    rgb, srgb = picture(), _srgb_profile()
+    files = {
         "profile.jpg": (encoded(rgb, "JPEG", quality=95, icc_profile=srgb), SAME),
         "profile-broken.jpg": (encoded(rgb, "JPEG", quality=95, icc_profile=b"ICC" * 99), SAME),
         "profile-of-rgb-in-cmyk.jpg": (
@@ -132,6 +158,19 @@ def _of_pillow() -> dict[str, tuple[bytes, str]]:
             SAME,
         ),
         "exif-junk.jpg": (encoded(rgb, "JPEG", quality=95, exif=b"Exif\0\0junk"), SAME),
+    }
+    for value in (*UNDO, 0, 9, 77):
+        exif = Image.Exif()
+        exif[0x0112] = value
+        turned = rgb.transpose(UNDO[value]) if value in UNDO else rgb
+        files[f"turned-{value}.jpg"] = (encoded(turned, "JPEG", quality=95, exif=exif), SAME)
+    return files
+
+
+def _formats_and_sizes() -> Files:
+    """Every format, odd sizes, endings that don't fit the content."""
+    rgb = picture()
+    files = {
         "one-pixel.png": (encoded(Image.new("RGB", (1, 1), "white"), "PNG"), WHITE),
         "one-row.png": (encoded(Image.new("RGB", (5000, 1), "white"), "PNG"), WHITE),
         "a-png-named.jpg": (encoded(rgb, "PNG"), SAME),
@@ -142,16 +181,11 @@ def _of_pillow() -> dict[str, tuple[bytes, str]]:
         files[f"format.{name.lower()}"] = (encoded(rgb, name), SAME)
     if "HEIF" in FORMATS:
         files["phone.heic"] = (encoded(rgb, "HEIF", quality=95), SAME)
-    for value in (*UNDO, 0, 9, 77):
-        exif = Image.Exif()
-        exif[0x0112] = value
-        turned = rgb.transpose(UNDO[value]) if value in UNDO else rgb
-        files[f"turned-{value}.jpg"] = (encoded(turned, "JPEG", quality=95, exif=exif), SAME)
     return files
 
 
-def _by_hand() -> dict[str, tuple[bytes, str]]:
-    """Damaged, hostile and false files."""
+def _damaged_or_hostile() -> Files:
+    """Cut off, changed, bombs, and files that are no images."""
     rgb = picture()
     jpeg, whole_png = encoded(rgb, "JPEG"), encoded(rgb, "PNG")
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
@@ -238,7 +272,16 @@ NAMES = (
 def write_collection(folder: Path) -> dict[str, str]:
     """Write all files into the folder; give what must come of each: a word above, or a reason."""
     expected = {}
-    for name, (content, wanted) in (_of_pillow() | _by_hand()).items():
+    files = (
+        _colour_modes()
+        | _palettes_and_transparency()
+        | _bit_depths()
+        | _several_frames()
+        | _profiles_and_exif()
+        | _formats_and_sizes()
+        | _damaged_or_hostile()
+    )
+    for name, (content, wanted) in files.items():
         (folder / name).write_bytes(content)
         expected[name] = wanted
     for name in NAMES:

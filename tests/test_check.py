@@ -90,7 +90,7 @@ def test_every_fault_is_found_and_told_as_json(dataset: Path, tmp_path: Path) ->
         "lines of Flickr8k.token.txt that are no name and caption": (True, ["line 53"]),
         "photos in two splits": (True, ["10.jpg"]),
         "photos of train that are missing": (True, ["1.jpg"]),
-        "unreadable photos": (True, ["2.jpg (not an image that is read here)"]),
+        "unreadable photos": (True, ["2.jpg (not an image of a supported format)"]),
         "byte-identical photos in train and dev or test": (True, ["17.jpg = 3.jpg"]),
         "byte-identical photos": (False, ["4.jpg = 5.jpg"]),
         "near-duplicate photos in train and dev or test": (True, ["6.jpg ~ 21.jpg"]),

@@ -1,32 +1,25 @@
-"""Extraction: what is written, what is survived, what is gone on with."""
+"""Extraction: what is written, what is skipped, and how an interrupted run is continued."""
 
 import csv
-import http.server
 import json
 import os
 import pickle
 import shutil
-import socket
-import threading
-import zipfile
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from captioning.data.download import download_flickr8k
 from captioning.data.photos import IMAGE_ENDINGS
 from captioning.data.prepared import read_prepared, read_tokenizer
 from captioning.errors import CaptioningError
-from captioning.files.locks import locked
 from captioning.vision.encoders import ENCODERS, load_encoder
-from captioning.vision.extraction import extract_features
+from captioning.vision.extraction import ExtractionSettings, extract_features
 from captioning.vision.feature_writer import FeatureWriter
 from captioning.vision.features import read_features
 from captioning.vision.images import load_array
-from tests.conftest import BLOCK13, script
+from tests.conftest import BLOCK13, input_options, script
 from tests.odd_images import OPENS, SAME, WHITE, write_collection
 
 
@@ -66,13 +59,15 @@ def test_a_batch_gives_what_one_photo_gives(scenes_folder: Path) -> None:
 
 
 @pytest.mark.parametrize("views", [0, 1, 3])
-def test_an_interrupted_extraction_goes_on(scenes_folder: Path, tmp_path: Path, views: int) -> None:
+def test_an_interrupted_extraction_is_continued(
+    scenes_folder: Path, tmp_path: Path, views: int
+) -> None:
     images = scenes_folder / "Flicker8k_Dataset"
     names = sorted(photo.name for photo in images.iterdir())[:40]
-    encoder = load_encoder("mini-xception")
-    whole = extract_features(encoder, images, names, tmp_path / "whole", 8, views)
+    encoder, settings = load_encoder("mini-xception"), ExtractionSettings(8, views)
+    whole = extract_features(encoder, images, names, tmp_path / "whole", settings)
     half = tmp_path / "half"
-    extract_features(encoder, images, names[:16], tmp_path / "begun", 8, views)
+    extract_features(encoder, images, names[:16], tmp_path / "begun", settings)
     # What a kill leaves: the partial files, the last line of the index cut off.
     writer = FeatureWriter(half, encoder.signature(), views)
     begun = read_features(tmp_path / "begun")
@@ -87,7 +82,7 @@ def test_an_interrupted_extraction_goes_on(scenes_folder: Path, tmp_path: Path, 
     real = encoder.encode_grids if views else encoder.encode
     name = "encode_grids" if views else "encode"
     setattr(encoder, name, lambda pixels: encoded.append(len(pixels)) or real(pixels))
-    resumed = extract_features(encoder, images, names, half, 8, views)
+    resumed = extract_features(encoder, images, names, half, settings)
     assert sum(encoded) == (40 - 15) * max(1, views)
     assert list(resumed.vectors) == list(whole.vectors) == names
     for name in names:
@@ -100,11 +95,13 @@ def test_an_interrupted_extraction_goes_on(scenes_folder: Path, tmp_path: Path, 
             )
 
 
-def test_grids_that_went_missing_are_made_again(scenes_folder: Path, tmp_path: Path) -> None:
-    """What is done of a run counts by what is there of both files, vectors and grids."""
+def test_photos_whose_grids_are_missing_are_encoded_again(
+    scenes_folder: Path, tmp_path: Path
+) -> None:
+    """A batch of an interrupted run counts only as far as its vectors and its grids are there."""
     encoder, images = load_encoder("mini-xception"), scenes_folder / "Flicker8k_Dataset"
     names = sorted(photo.name for photo in images.iterdir())[:6]
-    begun = extract_features(encoder, images, names, tmp_path / "begun", 8, 1)
+    begun = extract_features(encoder, images, names, tmp_path / "begun", ExtractionSettings(8, 1))
     grids = read_features(tmp_path / "begun").grids
     for bytes_left in (None, 3 * grids[0].nbytes + 1):
         half = tmp_path / f"half-{bytes_left}"
@@ -118,33 +115,12 @@ def test_grids_that_went_missing_are_made_again(scenes_folder: Path, tmp_path: P
             file.unlink()
         else:
             os.truncate(file, bytes_left)
-        extract_features(encoder, images, names, half, 8, 1)
+        extract_features(encoder, images, names, half, ExtractionSettings(8, 1))
         ours = read_features(half)
         np.testing.assert_allclose(ours.grids[ours.grid_rows(names)[:, 0]], grids, atol=2e-3)
 
 
-def test_only_new_and_changed_photos_are_done_again(scenes_folder: Path, tmp_path: Path) -> None:
-    images = tmp_path / "images"
-    images.mkdir()
-    photos = sorted((scenes_folder / "Flicker8k_Dataset").iterdir())
-    for photo in photos[:6]:
-        shutil.copy(photo, images / photo.name)
-    encoder = load_encoder("mini-xception")
-    names = [photo.name for photo in photos[:6]]
-    before = extract_features(encoder, images, names, tmp_path / "out")
-    shutil.copy(photos[9], images / names[0])
-    shutil.copy(photos[8], images / "new.jpg")
-    encoded = []
-    real = encoder.encode
-    encoder.encode = lambda pixels: encoded.append(len(pixels)) or real(pixels)
-    after = extract_features(encoder, images, [*names[:5], "new.jpg"], tmp_path / "out")
-    assert sum(encoded) == 2
-    assert set(after.vectors) == {*names[:5], "new.jpg"}
-    assert not np.allclose(after.vectors[names[0]], before.vectors[names[0]])
-    np.testing.assert_array_equal(after.vectors[names[1]], before.vectors[names[1]])
-
-
-def test_bad_photos_are_named_and_passed_over(scenes_folder: Path, tmp_path: Path) -> None:
+def test_unreadable_photos_are_named_and_skipped(scenes_folder: Path, tmp_path: Path) -> None:
     folder = tmp_path / "scenes"
     shutil.copytree(scenes_folder, folder)
     images = folder / "Flicker8k_Dataset"
@@ -153,10 +129,7 @@ def test_bad_photos_are_named_and_passed_over(scenes_folder: Path, tmp_path: Pat
     empty.write_bytes(b"")
     done = script(
         "features.py",
-        "--images",
-        images,
-        "--text",
-        folder / "Flickr_8k_text",
+        *input_options(folder),
         "--output",
         tmp_path / "out",
         "--encoder",
@@ -187,10 +160,7 @@ def test_wrong_arguments_end_in_a_message(
 ) -> None:
     done = script(
         "features.py",
-        "--images",
-        scenes_folder / "Flicker8k_Dataset",
-        "--text",
-        scenes_folder / "Flickr_8k_text",
+        *input_options(scenes_folder),
         "--output",
         tmp_path / "out",
         *arguments,
@@ -214,162 +184,7 @@ def test_vectors_and_their_description_must_fit(data_folder: Path, tmp_path: Pat
         read_features(folder)
 
 
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        """Keep the test's output clean."""
-
-
-@pytest.fixture
-def archives(tmp_path: Path) -> str:
-    """A small stand-in for the release: two zips, served on loopback."""
-    site = tmp_path / "site"
-    site.mkdir()
-    with zipfile.ZipFile(site / "Flickr8k_Dataset.zip", "w") as archive:
-        for i in range(3):
-            archive.writestr(f"Flicker8k_Dataset/{i}.jpg", b"x" * 5000)
-        archive.writestr("__MACOSX/Flicker8k_Dataset/._0.jpg", b"junk")
-    with zipfile.ZipFile(site / "Flickr8k_text.zip", "w") as archive:
-        rows = "".join(f"{i}.jpg#0\tA dog .\n" for i in range(3))
-        archive.writestr("Flickr8k.token.txt", rows)
-        archive.writestr("Flickr_8k.trainImages.txt", "0.jpg\n")
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(site)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    server.server_close()
-
-
-def test_the_download_lays_both_folders_out(tmp_path: Path, archives: str) -> None:
-    home = tmp_path / "home"
-    images, text = home / "Flicker8k_Dataset", home / "Flickr_8k_text"
-    download_flickr8k(images, text, archives, photos=3, captions=3)
-    assert sorted(p.name for p in images.iterdir()) == ["0.jpg", "1.jpg", "2.jpg"]
-    assert {p.name for p in text.iterdir()} == {"Flickr8k.token.txt", "Flickr_8k.trainImages.txt"}
-    assert {p.name for p in home.iterdir()} == {"Flicker8k_Dataset", "Flickr_8k_text"}
-    download_flickr8k(images, text, "http://127.0.0.1:1", photos=3, captions=3)  # all there
-
-
-def test_a_short_or_failing_download_leaves_nothing(tmp_path: Path, archives: str) -> None:
-    home = tmp_path / "home"
-    images, text = home / "Flicker8k_Dataset", home / "Flickr_8k_text"
-    with pytest.raises(CaptioningError, match="not 8,091 and 40,460"):
-        download_flickr8k(images, text, archives)
-    with pytest.raises(CaptioningError, match="cannot download"):
-        download_flickr8k(images, text, archives + "/nothing-here")
-    assert list(home.iterdir()) == []
-
-
-def test_what_a_killed_download_left_goes_and_two_refuse_each_other(
-    tmp_path: Path, archives: str
-) -> None:
-    images, text = tmp_path / "Flicker8k_Dataset", tmp_path / "Flickr_8k_text"
-    left = tmp_path / ".download" / "images"
-    left.mkdir(parents=True)
-    (left / "half.jpg").write_bytes(b"half")
-    with (
-        locked(tmp_path / ".download.lock", left, "wait"),
-        pytest.raises(CaptioningError, match="another run is writing"),
-    ):
-        download_flickr8k(images, text, archives, photos=3, captions=3)
-    assert (left / "half.jpg").exists()
-    download_flickr8k(images, text, archives, photos=3, captions=3)
-    assert {p.name for p in tmp_path.iterdir()} == {"Flicker8k_Dataset", "Flickr_8k_text", "site"}
-    assert sorted(p.name for p in images.iterdir()) == ["0.jpg", "1.jpg", "2.jpg"]
-
-
-class _Elsewhere(http.server.BaseHTTPRequestHandler):
-    def do_GET(self) -> None:  # noqa: N802 (the name is http.server's)
-        """Send on to another address."""
-        self.send_response(302)
-        self.send_header("Location", "http://example.com/x.zip")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Keep the test's output clean."""
-
-
-def test_a_download_is_not_sent_on_to_an_address_without_https(tmp_path: Path) -> None:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Elsewhere)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    with pytest.raises(CaptioningError, match="not https"):
-        download_flickr8k(
-            tmp_path / "home" / "images",
-            tmp_path / "home" / "text",
-            f"http://127.0.0.1:{server.server_port}",
-        )
-    server.shutdown()
-    server.server_close()
-    assert list((tmp_path / "home").iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        b"no HTTP at all\r\n",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\ncut off",
-        b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\nx",
-    ],
-)
-def test_a_server_that_talks_nonsense_ends_in_a_message(tmp_path: Path, answer: bytes) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-
-        def answer_once() -> None:
-            connection, _ = server.accept()
-            with connection:
-                connection.recv(4096)
-                connection.sendall(answer)
-
-        threading.Thread(target=answer_once, daemon=True).start()
-        with pytest.raises(CaptioningError, match="cannot download"):
-            download_flickr8k(
-                tmp_path / "home" / "images",
-                tmp_path / "home" / "text",
-                f"http://127.0.0.1:{server.getsockname()[1]}",
-            )
-    assert list((tmp_path / "home").iterdir()) == []
-
-
-@pytest.mark.parametrize(
-    "member",
-    [
-        "../../outside.jpg",
-        "/outside.jpg",
-        "a/../../outside.jpg",
-        "..\\outside.jpg",
-        "C:\\outside.jpg",
-    ],
-)
-def test_an_archive_that_would_leave_the_folder_is_refused(
-    tmp_path: Path, archives: str, member: str
-) -> None:
-    with zipfile.ZipFile(tmp_path / "site" / "Flickr8k_Dataset.zip", "a") as archive:
-        archive.writestr(member, b"a hostile name")
-    with pytest.raises(CaptioningError, match="would leave the folder"):
-        download_flickr8k(tmp_path / "home" / "images", tmp_path / "home" / "text", archives, 4, 3)
-    assert list((tmp_path / "home").iterdir()) == []
-    assert not list(tmp_path.rglob("outside*"))
-
-
-def test_damaged_archives_and_bombs_are_refused(
-    tmp_path: Path, archives: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    home, zip_file = tmp_path / "home", tmp_path / "site" / "Flickr8k_Dataset.zip"
-    whole = zip_file.read_bytes()
-    broken = {"cut": whole[:-30], "empty": b"", "text": b"not found", "bits": bytearray(whole)}
-    broken["bits"][60:90] = b"\xff" * 30
-    for content in broken.values():
-        zip_file.write_bytes(content)
-        with pytest.raises(CaptioningError, match="damaged|unpack|not 3"):
-            download_flickr8k(home / "images", home / "text", archives, 3, 3)
-    zip_file.write_bytes(whole)
-    monkeypatch.setattr("captioning.data.download.LARGEST", 10_000)
-    with pytest.raises(CaptioningError, match="more than 10,000 bytes"):
-        download_flickr8k(home / "images", home / "text", archives, 3, 3)
-    assert list(home.iterdir()) == []
-
-
-def test_every_encoder_says_what_it_gives() -> None:
+def test_every_encoder_has_its_settings() -> None:
     assert ENCODERS["xception"].vector_size == 2048
     assert ENCODERS["xception-block13"].vector_size == 1024
     assert ENCODERS["xception"].size == 299

@@ -9,7 +9,7 @@ from captioning.vision.folding import fold_normalisation
 
 
 def trained(network: keras.Model) -> keras.Model:
-    """The network with weights and statistics as of a training."""
+    """The network with random weights and moving statistics, as if it had been trained."""
     generator = np.random.default_rng(0)
     network.set_weights(
         [
@@ -30,7 +30,7 @@ def assert_same(network: keras.Model, folded: keras.Model) -> None:
     np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4 * np.abs(wanted).max())
 
 
-def test_the_demos_network_says_the_same_without_its_normalisations() -> None:
+def test_mini_xception_computes_the_same_without_normalisations() -> None:
     network = trained(load_network("mini-xception"))
     before = [part.copy() for part in network.get_weights()]
     folded = fold_normalisation(network)
@@ -51,14 +51,14 @@ def test_a_bias_and_a_norm_without_scale_or_centre_are_folded_too() -> None:
     assert_same(network, folded)
 
 
-def test_what_is_used_elsewhere_too_or_bent_before_stays() -> None:
+def test_normalisations_after_shared_or_activated_grids_stay() -> None:
     image = keras.Input((6, 6, 3))
     shared = layers.Conv2D(4, 3, padding="same")(image)
-    bent = layers.Conv2D(4, 3, padding="same", activation="relu")(image)
+    activated = layers.Conv2D(4, 3, padding="same", activation="relu")(image)
     last = layers.Conv2D(4, 3, padding="same")(image)
     outputs = [
         layers.Add()([layers.BatchNormalization()(shared), shared]),
-        layers.BatchNormalization()(bent),
+        layers.BatchNormalization()(activated),
         last,
         layers.BatchNormalization()(last),
     ]

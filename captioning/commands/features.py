@@ -166,22 +166,17 @@ def write_files(options: argparse.Namespace, dataset: "Dataset", words: list[str
     import_keras()
     from captioning.data.prepared import write_text_files
     from captioning.vision.encoders import load_encoder
-    from captioning.vision.extraction import extract_features
+    from captioning.vision.extraction import ExtractionSettings, extract_features
 
     encoder = load_encoder(options.encoder, options.weights, options.precision)
     print(f"{options.encoder} computes in {encoder.precision}", file=sys.stderr)
     tokenizer = write_text_files(dataset, options.output, options.min_count, words)
     print(f"{len(tokenizer.words):,} words in the vocabulary", file=sys.stderr)
     began = time.perf_counter()
-    features = extract_features(
-        encoder,
-        options.images,
-        dataset.photos,
-        options.output,
-        options.batch_size,
-        options.views if options.grids else 0,
-        options.max_pixels,
+    settings = ExtractionSettings(
+        options.batch_size, options.views if options.grids else 0, options.max_pixels
     )
+    features = extract_features(encoder, options.images, dataset.photos, options.output, settings)
     for name, reason in features.failed.items():
         print(f"skipped {shown(name)}: {shown(reason)}", file=sys.stderr)
     data = "" if options.output == Path("models") else f" --data {options.output}"

@@ -6,7 +6,7 @@ from captioning.data.dataset import Dataset, read_dataset
 from captioning.data.prepared import Prepared
 from captioning.errors import CaptioningError
 from captioning.inference.captioner import Captioner
-from captioning.vision.extraction import extract_features
+from captioning.vision.extraction import ExtractionSettings, extract_features
 from captioning.vision.features import read_features
 
 ALL = "all"
@@ -41,8 +41,8 @@ def encode_folder(
     Raises `CaptioningError` when none of them can be read; those that can't are in `missing`.
     """
     names = dataset.splits[split]
-    features = extract_features(captioner.encoder, dataset.images, names, scratch, views=views)
-    # One reason for all: most often the wrong folder, or a format that can't be read.
+    settings = ExtractionSettings(views=views)
+    features = extract_features(captioner.encoder, dataset.images, names, scratch, settings)
     if not features.vectors:
         name, reason = next(iter(features.failed.items()))
         raise CaptioningError(

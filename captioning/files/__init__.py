@@ -1,1 +1,1 @@
-"""Files that are whole or absent, and files of others: nothing in them runs."""
+"""Files written completely or not at all, and files from strangers, read so that no code runs."""

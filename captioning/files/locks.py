@@ -1,4 +1,4 @@
-"""One run at a time: files and folders kept to this process."""
+"""One run at a time: files and folders locked against other processes."""
 
 import re
 from collections.abc import Iterator
@@ -9,13 +9,17 @@ from filelock import FileLock, Timeout
 
 from captioning.errors import CaptioningError
 
+_TEMPORARY_NAME = r"\..+\.\d+(\.\w+)?"
+"""Names of temporary files, as `whole.written_whole` makes them: .features.4711.p"""
+
 
 @contextmanager
 def locked(file: Path, what: Path, instead: str) -> Iterator[None]:
-    """Keep `what` to this process while `file`, beside or in it, is locked; its folder is made.
+    """Hold a lock, the file `file`, for as long as this process writes to `what`.
 
-    The system lets go of the lock when the process ends, however it ends. Raises
-    `CaptioningError` at once when another process has it; `instead` says what to do then.
+    The system releases the lock when the process ends, however it ends, so that a killed run
+    blocks nobody. The file's folder is made. Raises `CaptioningError` at once when another
+    process holds the lock; `instead` says in the message what to do then.
     """
     lock = FileLock(file)
     try:
@@ -30,8 +34,9 @@ def locked(file: Path, what: Path, instead: str) -> Iterator[None]:
     try:
         yield
     finally:
-        # It goes while it is locked: who opened it before finds it gone, and tries anew. Windows
-        # keeps open files; filelock removes it there.
+        # Removed before it is released: otherwise another process could lock it in between, and
+        # a third one would lock a new file of the same name. filelock notices a removed file and
+        # tries again. Windows refuses to remove open files; filelock does it there.
         with suppress(OSError):
             file.unlink(missing_ok=True)
         lock.release()
@@ -39,20 +44,21 @@ def locked(file: Path, what: Path, instead: str) -> Iterator[None]:
 
 @contextmanager
 def only_run(folder: Path) -> Iterator[None]:
-    """Make `folder` and hold it against other runs, which would write the same files.
+    """Make `folder` and lock it against other runs, which would write the same files.
 
-    What a killed run left half written in the folder is removed, and so is the folder when
-    nothing is in it in the end. Raises `CaptioningError` when another run has the folder.
+    Temporary files of a killed run are removed, and so is a folder that was made here and is
+    empty in the end. Raises `CaptioningError` when another run holds the folder.
     """
     folder = Path(folder)
-    made = not folder.exists()
+    is_new = not folder.exists()
     try:
         with locked(folder / ".lock", folder, "name another folder"):
-            for left in folder.iterdir():
-                if re.fullmatch(r"\..+\.\d+(\.\w+)?", left.name) and left.is_file():
-                    left.unlink(missing_ok=True)
+            # Under the lock: no other run of ours can be writing them.
+            for path in folder.iterdir():
+                if re.fullmatch(_TEMPORARY_NAME, path.name) and path.is_file():
+                    path.unlink(missing_ok=True)
             yield
     finally:
         with suppress(OSError):  # it isn't empty, or was never made
-            if made:
+            if is_new:
                 folder.rmdir()

@@ -1,10 +1,17 @@
-"""Pickles read with a restricted unpickler: arrays and built-in containers, nothing else runs.
+"""Pickles from strangers: read as arrays and built-in containers, nothing in them runs.
 
-Before anything is built, the whole file is gone through: only instructions that plain data is
-made of, no size that the file doesn't hold, and no keys but text and numbers, because tuples that
-hold each other make of a few bytes a key that takes for ever to look up. While it is built, the
-names of the few things that arrays are made of stand for functions of this module, which check
-what they are given: numpy's own would believe any size and change its own types.
+A pickle is a program for a stack machine, and reading it runs that program. Two
+measures keep it harmless:
+
+1. `_scan` reads the whole program without running it. It refuses instructions that plain data
+   never needs, sizes larger than the file, and keys of dictionaries and sets that are neither
+   text nor numbers: nested tuples of 60 levels, each holding the one below twice, take 400 bytes,
+   and 2**60 steps to hash.
+2. `_ArrayUnpickler` runs it, but the few names that arrays need stand for functions of this
+   module (`_ALLOWED`), which check their arguments. numpy's own functions would believe any
+   size, and its types could be changed for the whole process.
+
+Reference of the format: https://docs.python.org/3/library/pickletools.html
 """
 
 import math
@@ -19,55 +26,52 @@ from typing import Any
 
 import numpy as np
 
-from captioning.errors import CaptioningError
+from captioning.errors import CaptioningError, command_line
 from captioning.files.whole import written_whole
 
 LARGEST = 16 << 30
 """Pickles of more bytes are refused before they are read."""
 
-
+# Not among them: INST, OBJ, NEWOBJ (they make objects of any class), EXT1 to EXT4, PERSID and
+# BINPERSID (they call hooks), POP and DUP (data needs neither, and `_scan` would have to follow).
 _INSTRUCTIONS = set(
-    re.findall(
-        r"\w+",
-        """
+    """
     PROTO FRAME STOP MARK NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG LONG1
     LONG4 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING UNICODE BINUNICODE SHORT_BINUNICODE
     BINUNICODE8 BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8 EMPTY_LIST APPEND APPENDS LIST
     EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_DICT DICT SETITEM SETITEMS EMPTY_SET ADDITEMS
     FROZENSET GET BINGET LONG_BINGET PUT BINPUT LONG_BINPUT MEMOIZE GLOBAL STACK_GLOBAL REDUCE BUILD
-""",
-    )
+    """.split()  # noqa: SIM905 (a list of sixty words is less readable)
 )
 
-
 _PUTS = {"PUT", "BINPUT", "LONG_BINPUT"}
-
+"""Instructions that put the top of the stack into the memo, under a number they give."""
 
 _GETS = {"GET", "BINGET", "LONG_BINGET"}
-
+"""Instructions that put a value of the memo onto the stack."""
 
 _FILLS = {"APPEND", "APPENDS", "SETITEM", "SETITEMS", "ADDITEMS", "BUILD"}
-"""Instructions that leave what they fill where it is."""
+"""Instructions that fill an object below their arguments and leave it on the stack."""
 
+_TAKES_PAIRS, _TAKES_KEYS = {"DICT", "SETITEM", "SETITEMS"}, {"ADDITEMS", "FROZENSET"}
 
-_PAIRS, _KEYS = {"DICT", "SETITEM", "SETITEMS"}, {"ADDITEMS", "FROZENSET"}
-
-
-_PLAIN = {"int", "int_or_bool", "bool", "float", "str", "bytes", "bytes_or_str", "None"}
-"""What may be a key, as `pickletools` names it."""
-
+_KEY_TYPES = {"int", "int_or_bool", "bool", "float", "str", "bytes", "bytes_or_str", "None"}
+"""Types whose values may be keys, as `pickletools` names them."""
 
 _ODD_KEY = "it holds a key that is neither text nor a number"
 
-
 _TYPES = re.compile(r"([<>|=]?)([biufcSU?])(\d{0,4})")
+"""The types that arrays may have: byte order, kind (no objects, no fields), size in bytes."""
 
-
-_ARRAY = "ndarray"  # a word in place of the class: of a word nothing can be called or changed
+_ARRAY = "ndarray"
+"""Stands for numpy's class: a pickle can neither call a string nor change its attributes."""
 
 
 class _Type:
-    """The type of an array's values, as text until it has been checked."""
+    """Stands for numpy.dtype: text until it has been checked, so that no real type is changed.
+
+    A real dtype takes a state from the pickle, and dtypes are shared by the whole process.
+    """
 
     __slots__ = ("_order", "_text")
 
@@ -77,28 +81,36 @@ class _Type:
         self._text, self._order = text, ""
 
     def __setstate__(self, state: Any) -> None:
+        """Take the byte order; all else of numpy's state (fields, sizes) plain types never need."""
         order = state[1]
         if order not in ("<", ">", "|", "="):
             raise pickle.UnpicklingError("it holds an array of an unknown byte order")
         self._order = order if order != "|" else ""
 
-    def made(self) -> np.dtype:
+    def as_dtype(self) -> np.dtype:
+        """The checked type."""
         return np.dtype(self._order + self._text.lstrip("<>|="))
 
 
 class _Array(np.ndarray):
-    """An array while it is unpickled; `_plain` makes a common one of it."""
+    """An array while it is unpickled: only a checked state reaches numpy's `__setstate__`.
+
+    `_plain` makes an ordinary ndarray of it.
+    """
 
     def __setstate__(self, state: Any) -> None:
+        """Take shape, type and content, when they fit each other."""
         _, shape, kind, is_fortran, content = state
-        found = _array_of(content, kind, shape, "F" if is_fortran else "C")
-        super().__setstate__((1, found.shape, found.dtype, bool(is_fortran), bytes(content)))
+        array = _array_of(content, kind, shape, "F" if is_fortran else "C")
+        checked: Any = (1, array.shape, array.dtype, bool(is_fortran), bytes(content))
+        super().__setstate__(checked)
 
     def __array_finalize__(self, parent: Any) -> None:
-        """Nothing to take over."""
+        """A view takes nothing over from its parent."""
 
 
 def _array_of(content: Any, kind: Any, shape: Any, order: Any) -> np.ndarray:
+    """The array of that content, when it has exactly as many bytes as type and shape say."""
     if (
         not isinstance(kind, _Type)
         or not isinstance(content, bytes | bytearray)
@@ -106,36 +118,40 @@ def _array_of(content: Any, kind: Any, shape: Any, order: Any) -> np.ndarray:
         or not all(type(side) is int and side >= 0 for side in shape)
         or order not in ("C", "F")
     ):
-        raise pickle.UnpicklingError("it holds an array that isn't one")
-    dtype = kind.made()
+        raise pickle.UnpicklingError("it holds an array with parts of the wrong kind")
+    dtype = kind.as_dtype()
+    # math.prod of Python's integers can't wrap around, as numpy's 64 bits would.
     if math.prod(shape) * dtype.itemsize != len(content) or dtype.itemsize == 0:
         raise pickle.UnpicklingError(f"it holds an array of {shape} in {len(content):,} bytes")
     return np.frombuffer(bytes(content), dtype).reshape(shape, order=order)
 
 
 def _reconstruct(kind: Any, shape: Any, code: Any) -> _Array:
-    """An empty array; what it is to hold comes with its state, whatever was said here."""
+    """An empty array, whatever shape and type are given: the true ones come with its state."""
     if kind != _ARRAY:
         raise pickle.UnpicklingError("it builds an array of a class that isn't numpy's")
     return np.zeros(0, np.uint8).view(_Array)
 
 
 def _scalar(kind: Any, content: Any) -> np.generic:
+    """Stands for numpy's function of that name: a single number, as np.float32(2)."""
     return _array_of(content, kind, (1,), "C")[0]
 
 
 def _from_buffer(content: Any, kind: Any, shape: Any, order: Any) -> np.ndarray:
+    """Stands for numpy's `_frombuffer`, which protocol 5 uses; a writable copy."""
     return np.array(_array_of(content, kind, shape, order))
 
 
 def _latin1(text: str, encoding: str) -> bytes:
-    """What protocols before 3 turn an array's bytes back with, for that encoding alone."""
+    """The bytes of an array, which protocols before 3 write as text in this one encoding."""
     if encoding != "latin1":
         raise pickle.UnpicklingError(f"it wants the encoding {encoding!r}, which arrays never do")
     return text.encode("latin1")
 
 
 def _container(kind: type, items: Any = ()) -> Any:
+    """A set, frozenset or bytes of a list of plain items."""
     if not isinstance(items, list | tuple):  # bytes(10**12) would be that many
         raise pickle.UnpicklingError(f"it makes {kind.__name__} of something else than a list")
     if not all(isinstance(item, str | bytes | int | float | None) for item in items):
@@ -143,12 +159,13 @@ def _container(kind: type, items: Any = ()) -> Any:
     return kind(items)
 
 
-class _Maker:
-    """A function that a pickle may call, but not change."""
+class _Callable:
+    """A function that a pickle may call, but not change: BUILD sets attributes of anything else."""
 
     __slots__ = ("_make",)
+    _make: Callable[..., Any]
 
-    def __init__(self, make: Callable) -> None:
+    def __init__(self, make: Callable[..., Any]) -> None:
         object.__setattr__(self, "_make", make)
 
     def __call__(self, *arguments: Any) -> Any:
@@ -162,23 +179,25 @@ class _Maker:
 
 _ALLOWED: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): _ARRAY,
-    ("numpy", "dtype"): _Maker(_Type),
-    ("_codecs", "encode"): _Maker(_latin1),
+    ("numpy", "dtype"): _Callable(_Type),
+    ("_codecs", "encode"): _Callable(_latin1),
 }
+"""What a name in a pickle, (module, attribute), stands for; all other names are refused."""
 
 
 for _built_in in ("builtins", "__builtin__"):  # as protocols before 4 name sets and empty bytes
     for _kind in (set, frozenset, bytes):
-        _ALLOWED[_built_in, _kind.__name__] = _Maker(partial(_container, _kind))
+        _ALLOWED[_built_in, _kind.__name__] = _Callable(partial(_container, _kind))
 
-
-for _numpy in ("numpy.core", "numpy._core"):
-    _ALLOWED[f"{_numpy}.multiarray", "_reconstruct"] = _Maker(_reconstruct)
-    _ALLOWED[f"{_numpy}.multiarray", "scalar"] = _Maker(_scalar)
-    _ALLOWED[f"{_numpy}.numeric", "_frombuffer"] = _Maker(_from_buffer)
+for _numpy in ("numpy.core", "numpy._core"):  # before and since numpy 2
+    _ALLOWED[f"{_numpy}.multiarray", "_reconstruct"] = _Callable(_reconstruct)
+    _ALLOWED[f"{_numpy}.multiarray", "scalar"] = _Callable(_scalar)
+    _ALLOWED[f"{_numpy}.numeric", "_frombuffer"] = _Callable(_from_buffer)
 
 
 class _ArrayUnpickler(pickle.Unpickler):
+    """Python's own unpickler, with `_ALLOWED` for all that it would import."""
+
     def find_class(self, module: str, name: str) -> Any:
         """Give only what arrays are made of; everything else would be code from the file."""
         try:
@@ -192,7 +211,8 @@ class _ArrayUnpickler(pickle.Unpickler):
 def read_pickle(path: Path, what: str) -> Any:
     """Give the arrays, dictionaries, lists and strings of a pickle; code in it is never run.
 
-    Raises `CaptioningError` when the file is missing, damaged, or holds anything else.
+    what: the file's role, for messages. Raises `CaptioningError` when it is missing, damaged, or
+    holds anything else.
     """
     path = Path(path)
     try:
@@ -201,83 +221,99 @@ def read_pickle(path: Path, what: str) -> Any:
             if size > LARGEST:
                 raise pickle.UnpicklingError(f"it has more than {LARGEST:,} bytes")
             if size:
-                # Of a map no more is read than there is; a file would take the memory first.
+                # A map, asked for 2**40 bytes, gives those there are; a file would allocate all
+                # of them first.
                 with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
-                    _go_through(mapped, size)
+                    _scan(mapped, size)
             return _plain(_ArrayUnpickler(file).load(), {})
     except FileNotFoundError:
-        raise CaptioningError(f"{what} {path} is missing; features.py writes it") from None
+        raise CaptioningError(
+            f"{what} {path} is missing; {command_line('features')} writes it"
+        ) from None
     except Exception as error:  # a damaged pickle raises all sorts
         raise CaptioningError(
-            f"cannot read {what} {path}: {error}; make it again with features.py"
+            f"cannot read {what} {path}: {error}; make it again with {command_line('features')}"
         ) from None
 
 
-def _go_through(file: Any, size: int) -> None:
-    """Look at every instruction of the pickle without obeying; sizes beyond the file raise."""
-    stack, remembered = [], {}  # of each thing, whether it may be a key; None is a mark
+def _scan(file: Any, size: int) -> None:
+    """Check every instruction of a pickle of `size` bytes without running it.
+
+    Of each value on the stack and in the memo only one thing is followed: whether it may be a
+    key. Raises `UnpicklingError` for what plain data never does.
+    """
+    stack: list[bool | None] = []  # None is a mark
+    memo: dict[int, bool | None] = {}
     for instruction, argument, _ in pickletools.genops(file):
         name = instruction.name
         if name not in _INSTRUCTIONS:
             raise pickle.UnpicklingError(f"it wants to run {name}, which plain data never does")
-        if name in _PUTS and int(argument) > size:
-            raise pickle.UnpicklingError(f"it wants to remember {argument:,} things")
-        if name == "FRAME" and argument > size:
-            raise pickle.UnpicklingError(f"it wants {argument:,} bytes and has {size:,}")
-        if type(argument) is int and argument.bit_length() > 64:  # many may be alike as keys
+        number: Any = argument  # of these instructions always a number, or its digits
+        if name in _PUTS and int(number) > size:  # the memo is an array: it would be that long
+            raise pickle.UnpicklingError(f"its memo would have {number:,} places")
+        if name == "FRAME" and number > size:  # a frame's bytes are allocated before they are read
+            raise pickle.UnpicklingError(f"it wants {number:,} bytes and has {size:,}")
+        # Multiples of 2**61 - 1 all have the hash 0: a few thousand of them as keys of one
+        # dictionary would take quadratic time.
+        if type(argument) is int and argument.bit_length() > 64:
             raise pickle.UnpicklingError("it holds a number of more than 64 bits")
         if name in _PUTS or name == "MEMOIZE":
-            remembered[len(remembered) if argument is None else int(argument)] = stack[-1]
+            memo[len(memo) if argument is None else int(number)] = stack[-1]
         elif name in _GETS:
-            stack.append(remembered[int(argument)])
+            stack.append(memo[int(number)])
         else:
-            _pass_over(instruction, stack)
+            _follow(instruction, stack)
 
 
-def _pass_over(instruction: Any, stack: list[bool | None]) -> None:
-    """Do to the stack what the instruction does; a key that may not be one raises."""
+def _follow(instruction: Any, stack: list[bool | None]) -> None:
+    """Change the stack as the instruction would; raises for a key that may not be one."""
     name, filled = instruction.name, instruction.name in _FILLS
     if name == "MARK":
         stack.append(None)
         return
-    if pickletools.markobject in instruction.stack_before:
+    if pickletools.markobject in instruction.stack_before:  # it takes all down to the last mark
         place = len(stack) - 1
         while stack[place] is not None:
             place -= 1
         taken = stack[place + 1 :]
     else:
+        # `stack_before` counts the object that is filled, which stays.
         place = len(stack) - len(instruction.stack_before) + filled
         taken = stack[place:]
     del stack[place:]
-    keys = taken if name in _KEYS else taken[::2] if name in _PAIRS else []
+    keys = taken if name in _TAKES_KEYS else taken[::2] if name in _TAKES_PAIRS else []
     if not all(keys):
         raise pickle.UnpicklingError(_ODD_KEY)
     if not filled:
-        stack += [kind.name in _PLAIN for kind in instruction.stack_after]
+        stack += [kind.name in _KEY_TYPES for kind in instruction.stack_after]
 
 
-def _plain(value: Any, seen: dict[int, Any], depth: int = 0) -> Any:
-    """The value with numpy's own arrays in it; each thing once, however often it is named."""
+def _plain(value: Any, done: dict[int, Any], depth: int = 0) -> Any:
+    """The value with numpy's own arrays in place of ours, in all containers.
+
+    done: {id: result} of the containers so far. Each is gone through once, however often the
+    pickle refers to it, else one that is doubled 60 times would take 2**60 steps.
+    """
     if isinstance(value, _Array):
         return value.view(np.ndarray)
-    if isinstance(value, _Type | _Maker):
+    if isinstance(value, _Type | _Callable):
         raise pickle.UnpicklingError("it holds the parts of an array, not an array")
     if not isinstance(value, dict | list | tuple):
         return value
     if depth > 100:
         raise pickle.UnpicklingError("it is nested more than 100 deep")
-    if id(value) in seen:
-        return seen[id(value)]
-    seen[id(value)] = value
+    if id(value) in done:
+        return done[id(value)]
+    done[id(value)] = value
     if isinstance(value, dict):
         for key in value:
-            _plain(key, seen, depth + 1)
-            value[key] = _plain(value[key], seen, depth + 1)
+            _plain(key, done, depth + 1)
+            value[key] = _plain(value[key], done, depth + 1)
     elif isinstance(value, list):
-        value[:] = [_plain(item, seen, depth + 1) for item in value]
+        value[:] = [_plain(item, done, depth + 1) for item in value]
     else:
-        seen[id(value)] = tuple(_plain(item, seen, depth + 1) for item in value)
-    return seen[id(value)]
+        done[id(value)] = tuple(_plain(item, done, depth + 1) for item in value)
+    return done[id(value)]
 
 
 def write_pickle(path: Path, value: Any) -> None:

@@ -1,4 +1,4 @@
-"""Text and JSON files: written whole, read with limits and with the line in every error."""
+"""Text and JSON files: written completely or not at all, read with limits, errors with lines."""
 
 import json
 from pathlib import Path
@@ -12,29 +12,31 @@ LARGEST_TEXT = 1 << 30
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` as UTF-8 with Unix line ends, whole or not at all."""
+    """Write `text` as UTF-8 with Unix line ends; raises as `written_whole`."""
     with written_whole(path) as beside:
         beside.write_text(text, encoding="utf-8", newline="\n")
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` as indented JSON, whole or not at all."""
+    """Write `value` as indented JSON; raises as `written_whole`."""
     write_text(path, json_text(value, indent=1) + "\n")
 
 
 def json_text(value: Any, indent: int | None = None) -> str:
     """`value` as JSON that can be written as UTF-8.
 
-    File names needn't be UTF-8: what can't be written as text is written as JSON's \\uXXXX.
+    File names needn't be UTF-8. Python holds bytes that aren't as lone surrogates, which can't be
+    encoded; JSON's escape \\uXXXX for them is read back as the same name.
     """
     text = json.dumps(value, indent=indent, ensure_ascii=False)
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def read_text(path: Path, what: str, largest: int = LARGEST_TEXT) -> str:
-    """Give the text of a UTF-8 file; `what` names its role in the error when it can't be read.
+    """Give the text of a UTF-8 file; a byte-order mark is dropped.
 
-    A file of more than `largest` bytes is refused before it is read.
+    what: the file's role, for messages. Raises `CaptioningError` when it is missing, can't be
+    read, isn't UTF-8 (with the line), or has more than `largest` bytes (before it is read).
     """
     try:
         if Path(path).stat().st_size > largest:
@@ -54,9 +56,14 @@ def read_text(path: Path, what: str, largest: int = LARGEST_TEXT) -> str:
 
 
 def read_json(path: Path, what: str, largest: int = LARGEST_TEXT) -> Any:
-    """Give the content of a JSON file; raises `CaptioningError` with file and line."""
+    """Give the content of a JSON file.
+
+    Raises `CaptioningError` as `read_text`, and with the line when it isn't valid JSON.
+    """
     try:
         return json.loads(read_text(path, what, largest))
-    except (ValueError, RecursionError) as error:  # a number of 5,000 digits is a ValueError
+    except (ValueError, RecursionError) as error:
+        # Not JSONDecodeError alone: a number of 5,000 digits is another ValueError, and [[[[... a
+        # RecursionError; both without a line.
         line = getattr(error, "lineno", "?")
         raise CaptioningError(f"{path}, line {line}: {what} is not valid JSON ({error})") from None

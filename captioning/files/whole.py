@@ -1,4 +1,8 @@
-"""Files that are whole or absent: everything is written beside its place, then renamed."""
+"""Files written completely or not at all: written under a temporary name, then renamed.
+
+A rename within a folder replaces the old file at once: whoever opens the file, and whoever finds
+it after a kill, has the old content or the new one, never a part of either.
+"""
 
 import os
 from collections.abc import Iterator
@@ -10,18 +14,20 @@ from captioning.errors import CaptioningError
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Give a path beside `path` to write to; it takes the name `path` only when all went well.
+    """Give a temporary path beside `path`; what is written there becomes `path` at the end.
 
-    Raises `CaptioningError` when the disk refuses (full, read-only); the old file stays whole.
+    Where the block raises, the old file stays as it was and the temporary one is removed. Raises
+    `CaptioningError` when the disk refuses (full, read-only). The folder is made.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The ending stays last: Keras and Matplotlib choose the format by it.
-    # A name may have 255 bytes, a letter up to four.
+    # Beside it, not in /tmp: a rename works within one disk only. The suffix stays last, as Keras
+    # and Matplotlib choose the format by it. 40 letters of the stem: a name may have 255 bytes,
+    # and a letter up to four. The process' number keeps two writers apart.
     beside = path.with_name(f".{path.stem[:40]}.{os.getpid()}{path.suffix}")
     try:
         yield beside
-        _to_disk(beside)  # before the name: a machine that loses power keeps the one or the other
+        _flush_to_disk(beside)  # else a power cut could leave the new name with no content
         beside.replace(path)
     except OSError as error:
         raise CaptioningError(
@@ -31,7 +37,8 @@ def written_whole(path: Path) -> Iterator[Path]:
         beside.unlink(missing_ok=True)
 
 
-def _to_disk(path: Path) -> None:
+def _flush_to_disk(path: Path) -> None:
+    """Wait until the file's content is on the disk, not only in the system's memory."""
     descriptor = os.open(path, os.O_RDWR)
     try:
         os.fsync(descriptor)

@@ -1,1 +1,1 @@
-"""The demo's world: rendered scenes with captions, and the small encoder that knows them."""
+"""The demo's world: rendered scenes with captions, and the small encoder trained on them."""

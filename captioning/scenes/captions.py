@@ -1,4 +1,8 @@
-"""What people would say of a scene, and whether a caption is right."""
+"""Captions of scenes, and whether a caption is right.
+
+A scene says what is in it, so that a caption can be checked against the image itself, which no
+metric against human references can.
+"""
 
 import re
 
@@ -7,7 +11,7 @@ import numpy as np
 from captioning.scenes.world import COLOURS, KINDS, Scene
 
 CAPTIONS_A_SCENE = 5
-
+"""As Flickr8k has for each photo."""
 
 _TEMPLATES = (
     "{things} on the {ground}",
@@ -17,12 +21,10 @@ _TEMPLATES = (
     "the {ground} with {things} on it",
 )
 
-
 _TEMPLATES_FOR_ONE = (
     "{first} stands alone on the {ground}",
     "{first} and nothing else on the {ground}",
 )
-
 
 _TEMPLATES_FOR_MORE = (
     "{first} next to {others} on the {ground}",
@@ -67,8 +69,8 @@ def _listed(names: list[str]) -> str:
 def names_all(scene: Scene, caption: str) -> bool:
     """Say whether the caption names exactly the scene's coloured things: no more, no fewer.
 
-    Capitals, punctuation and the order of the things do not matter, and the ground is not looked
-    at. A colour without a thing, a thing without a colour or a thing said twice is wrong.
+    Capitals, punctuation, the order of the things and the ground do not matter. A colour without
+    a thing, a thing without a colour or a thing named twice is wrong.
     """
     words = re.findall("[a-z]+", caption.lower())
     kinds = [word for word in words if word in KINDS]
@@ -79,4 +81,5 @@ def names_all(scene: Scene, caption: str) -> bool:
         if colour in COLOURS and kind in KINDS
     ]
     wanted = [(thing.colour, thing.kind) for thing in scene.things]
+    # The lengths: no kind or colour outside of a pair, as in "a red ball and a car".
     return sorted(named) == sorted(wanted) and len(named) == len(kinds) == len(colours)

@@ -1,4 +1,8 @@
-"""Rendered scenes with captions, written in Flickr8k's own layout."""
+"""Rendered scenes with captions, written in Flickr8k's own layout.
+
+A small stand-in for Flickr8k that needs no download: every stage of the project runs on it
+unchanged.
+"""
 
 from pathlib import Path
 
@@ -9,10 +13,11 @@ from captioning.scenes.drawing import draw_scene
 from captioning.scenes.world import Scene, random_scene
 
 JPEG_QUALITY = 90
+"""Of the written photos; the encoder is trained on scenes compressed so, too."""
 
 
 def write_scenes(folder: Path, train: int, dev: int, test: int, seed: int) -> dict[str, Scene]:
-    """Write scenes in Flickr8k's own layout and give them by file name.
+    """Write scenes in Flickr8k's own layout and give {file name: scene}.
 
     Photos go to `Flicker8k_Dataset/`, captions and the three splits to `Flickr_8k_text/`. The
     same numbers and seed give the same scenes and captions. Raises ValueError for a negative

@@ -1,9 +1,6 @@
-"""Rendered scenes with captions: a small stand-in for Flickr8k that needs no download.
+"""Scenes drawn as images, with some of the variety of photos.
 
-A scene is a ground with one to three coloured things on it. `write_scenes` draws as many as
-wanted and writes them, with five captions each, in the very layout of Flickr8k, so that every
-stage of the project runs on them unchanged. Since a scene knows what is in it, `names_all` can
-say whether a caption is right, which no score against human captions can.
+Light, clouds, texture, shades and noise are random: no two images of one scene are the same.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,8 +11,6 @@ from PIL import Image, ImageDraw, ImageFilter
 from captioning.scenes.world import COLOURS, GROUNDS, Colour, Ground, Scene, Thing
 
 SKY_TOP: Colour = (126, 176, 230)
-
-
 SKY_BOTTOM: Colour = (214, 230, 244)
 
 
@@ -24,7 +19,7 @@ def draw_scene(scene: Scene, generator: np.random.Generator, size: int = 128) ->
 
     The generator chooses what the scene leaves open: the light, the clouds, the texture of the
     ground, the exact shades and the noise of the camera. Things are drawn at twice the size and
-    reduced, which smooths their edges.
+    reduced, which smooths their edges (Pillow draws without anti-aliasing).
     """
     horizon = generator.uniform(0.24, 0.32)
     canvas = _draw_background(GROUNDS[scene.ground], horizon, size, generator)
@@ -34,8 +29,8 @@ def draw_scene(scene: Scene, generator: np.random.Generator, size: int = 128) ->
     _draw_details(pen, scene.ground, horizon, 2 * size, generator)
     for thing in sorted(scene.things, key=lambda thing: thing.y):  # the nearest comes last
         jitter = generator.integers(-7, 8, size=3)
-        shade = tuple(int(part) for part in np.clip(COLOURS[thing.colour] + jitter, 0, 255))
-        _PAINTERS[thing.kind](_Brush(pen, thing, 2 * size), shade)
+        red, green, blue = np.clip(COLOURS[thing.colour] + jitter, 0, 255).tolist()
+        _PAINTERS[thing.kind](_Brush(pen, thing, 2 * size), (red, green, blue))
     return _photograph(canvas.reduce(2), generator)
 
 
@@ -75,15 +70,15 @@ def _draw_details(
     side: int,
     generator: np.random.Generator,
 ) -> None:
-    """Draw what tells a ground apart: blades, ripples, waves, drifts or the road's markings."""
+    """Draw what distinguishes a ground: blades, ripples, waves, drifts or the road's markings."""
     ground = GROUNDS[name]
     top = side * horizon
-    marks = generator.random((45, 4)).tolist()
+    marks = generator.random((45, 4)).tolist()  # the same draws for every ground: (45, 4)
     if name == "road":
         _draw_road_markings(pen, top, side, marks[0][0])
     for across, down, length, tone in marks:
-        depth = 0.25 + 0.75 * down  # far marks are small
-        x, y = side * across, top + 3 + (side - top) * down**1.4
+        depth = 0.25 + 0.75 * down  # far marks are small,
+        x, y = side * across, top + 3 + (side - top) * down**1.4  # and closer together
         shade = _mix(ground.near, (0, 0, 0) if tone < 0.5 else (255, 255, 255), 0.16)
         reach = side * depth * (0.02 + 0.05 * length)
         if name == "grass":
@@ -158,7 +153,10 @@ def _light(colour: Colour, share: float = 0.3) -> Colour:
 
 
 class _Brush:
-    """Draws in a thing's own square: (0, 0) is its upper left corner, (1, 1) its lower right."""
+    """Draws in a thing's own square: (0, 0) is its upper left corner, (1, 1) its lower right.
+
+    Numbers are x and y in turn, as Pillow takes them; the painters below know no pixels.
+    """
 
     def __init__(self, pen: ImageDraw.ImageDraw, thing: Thing, side: int) -> None:
         self.pen = pen
@@ -167,7 +165,7 @@ class _Brush:
         self.top = thing.y * side - self.unit / 2
 
     def _pixels(self, numbers: Iterable[float]) -> list[float]:
-        """Give pixel coordinates of numbers that are x and y by turns."""
+        """Give pixel coordinates of numbers that are x and y in turn."""
         starts = (self.left, self.top)
         return [starts[turn % 2] + self.unit * number for turn, number in enumerate(numbers)]
 
@@ -203,7 +201,7 @@ def _paint_star(brush: _Brush, colour: Colour) -> None:
     radius = np.where(np.arange(10) % 2 == 0, 0.55, 0.22)
     points = np.stack([0.5 + radius * np.sin(angles), 0.54 - radius * np.cos(angles)], axis=1)
     brush.polygon(colour, *points.ravel().tolist(), edge=_dark(colour, 0.5))
-    for tip in range(0, 10, 2):  # each arm has a side in the shade
+    for tip in range(0, 10, 2):  # each arm has a shaded side
         facet = [*points[tip], *points[(tip + 1) % 10], 0.5, 0.54]
         brush.polygon(_dark(colour, 0.2), *facet)
 

@@ -1,9 +1,9 @@
 """The demo's encoder: a small network of Xception's kind, trained on rendered scenes.
 
-Real photos get their vectors from an Xception that has seen a million of them. Rendered scenes
-need far less: 309,152 parameters, fed 96 x 96 pixels, whose weights come with the repository. The
-parts and their order are Xception's (Chollet 2017, "Xception: Deep Learning with Depthwise
-Separable Convolutions", https://arxiv.org/abs/1610.02357).
+Photos are encoded by an Xception that was trained on the million photos of ImageNet. Rendered
+scenes need far less: 309,152 parameters and images of 96 x 96 pixels; the weights come with the
+repository. The blocks and their order are Xception's (Chollet 2017, "Xception: Deep Learning with
+Depthwise Separable Convolutions", https://arxiv.org/abs/1610.02357).
 """
 
 from pathlib import Path
@@ -13,8 +13,8 @@ from keras import layers
 
 WEIGHTS_FILE = Path(__file__).parent / "weights" / "mini-xception.weights.h5"
 
-
 SIZE = 96
+"""Pixels a side of the images that the weights were trained on."""
 
 
 def build_mini_xception(size: int = SIZE) -> keras.Model:
@@ -40,7 +40,9 @@ def build_mini_xception(size: int = SIZE) -> keras.Model:
 
 
 def _normalised(layer: layers.Layer, grid: keras.KerasTensor) -> keras.KerasTensor:
-    # Momentum 0.9, not Keras' 0.99: a training of few steps must forget its start.
+    """The layer and its batch normalisation; no layer has a bias, for this adds one."""
+    # Momentum 0.9, not Keras' 0.99: the moving averages of a training of few steps must not
+    # depend on its first ones.
     return layers.BatchNormalization(momentum=0.9, name=f"{layer.name}_norm")(layer(grid))
 
 

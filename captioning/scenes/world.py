@@ -1,11 +1,11 @@
-"""What a scene is: a ground, and one to three coloured things on it."""
+"""What a scene is: a ground, and one to three coloured things on it; random scenes."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
 Colour = tuple[int, int, int]
-
+"""Red, green and blue, each from 0 to 255."""
 
 COLOURS: dict[str, Colour] = {
     "red": (206, 24, 30),
@@ -23,7 +23,10 @@ KINDS = ("ball", "box", "star", "tree", "house", "car", "kite", "boat")
 
 @dataclass(frozen=True)
 class Ground:
-    """The colours of a ground, far away and near, and how strongly it is mottled (0..255)."""
+    """The colours of a ground, far away and near, and how strongly it is mottled.
+
+    mottle: standard deviation of its patches, in steps of a colour (0..255).
+    """
 
     far: Colour
     near: Colour
@@ -59,12 +62,12 @@ class Scene:
 
 
 def random_scene(generator: np.random.Generator) -> Scene:
-    """Give a random scene of one to three things, no two alike and none on top of another."""
+    """Give a random scene of one to three things, no two alike and none overlapping another."""
     ground = str(generator.choice(list(GROUNDS)))
     count = int(generator.integers(1, 4))
     pairs = generator.choice(len(KINDS) * len(COLOURS), size=count, replace=False)
     places: list[tuple[float, float, float]] = []
-    while len(places) < count:
+    while len(places) < count:  # large things can leave no room for the last: place all again
         places = _random_places(count, generator)
     # The pairs' numbers go by kind, then colour: sorting them gives the captions' order.
     things = [
@@ -75,12 +78,13 @@ def random_scene(generator: np.random.Generator) -> Scene:
 
 
 def _random_places(count: int, generator: np.random.Generator) -> list[tuple[float, float, float]]:
-    """Give up to `count` places (x, y, size) apart from each other; fewer if it gets too tight."""
+    """Give up to `count` places (x, y, size) apart from each other; fewer if there is no room."""
     places: list[tuple[float, float, float]] = []
     for horizontal, vertical, extra in generator.random((40, 3)).tolist():
         y = 0.36 + 0.44 * vertical
         size = 0.15 + 0.22 * y + 0.07 * extra  # what stands nearer looks larger
         x = size / 2 + 0.02 + (0.96 - size) * horizontal
+        # Squares, each `size` wide, overlap unless their centres are far enough apart in x or y.
         apart = (
             max(abs(x - other_x), abs(y - other_y)) > 0.5 * (size + other_size) + 0.01
             for other_x, other_y, other_size in places

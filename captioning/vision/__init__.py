@@ -1,1 +1,1 @@
-"""Photos become arrays, arrays become vectors and grids; and the store of these."""
+"""From image files to arrays, from arrays to vectors and grids, and these on disk."""

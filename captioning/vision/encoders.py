@@ -1,11 +1,12 @@
 """Named encoders: photos as arrays -> feature vectors, or grids of them.
 
-An encoder is a convolutional network that was trained to name things in pictures, cut off
-before its answer. Preprocessing is part of it, as values, so it can't differ between training
+An encoder is a convolutional network that was trained to classify images, without its classifier;
+it stays frozen. Preprocessing is part of it, as values, so that it can't differ between training
 and captioning.
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -21,9 +22,9 @@ from captioning.vision.views import VIEWS
 class EncoderSettings:
     """What an encoder does to a photo, as values.
 
-    size: pixels a side of the square photo; pixel values become `value * scale + offset`.
-    layer: where the network is read; grid_side, vector_size: shape of what comes out, a grid of
-    (grid_side, grid_side, vector_size), or its average, the vector.
+    size: pixels a side of the square photo; resize: the filter of that; pixel values become
+    `value * scale + offset`. layer: the layer whose output is the grid, of shape (grid_side,
+    grid_side, vector_size); its average over all positions is the vector.
     """
 
     name: str
@@ -40,6 +41,7 @@ class EncoderSettings:
         return asdict(self)
 
 
+# xception-block13 is read before block 14: for weight files that hold blocks 1 to 13 alone.
 ENCODERS = {
     settings.name: settings
     for settings in (
@@ -53,13 +55,16 @@ ENCODERS = {
 class Encoder:
     """A network with weights, ready to encode; made by `load_encoder`.
 
-    network: floats (photos, size, size, 3) from -1 to 1, or as `settings` scales them, to grids;
-    it computes with its normalisations folded into its convolutions. precision: in which it
-    computes, "float32" or "bfloat16"; what it gives is float32.
+    network: a model from floats (photos, size, size, 3), scaled as `settings` says, to grids;
+    the encoder computes with its batch normalisations folded into its convolutions. weights: the
+    name of the weights, for messages. precision: in which the network computes, "float32" or
+    "bfloat16"; vectors and grids are float32 whatever it is.
 
-    To compile takes longer than to look at a first photo's views, which may be the only one: they
-    go through the network uncompiled, unless `compiled` is set. The last bits differ between the
-    two ways.
+    compiled: whether the next call is compiled, whatever its size. False at first: one photo and
+    its views, which may be all that is captioned, run eagerly, because tracing and compiling the
+    graph takes longer than computing them so. From the second call on it is True. Eager and
+    compiled results differ in their last bits; who needs the same bits each time sets it to True
+    before the first call.
     """
 
     def __init__(
@@ -74,19 +79,24 @@ class Encoder:
         self.precision = precision
         self.fingerprint = _fingerprint(network)
         self.compiled = False
+        # Scaling and pooling are layers of the model, so that they are compiled with it and only
+        # bytes are handed over to the backend.
         pixels = layers.Input((settings.size, settings.size, 3), dtype="uint8", name="pixels")
         scaled = layers.Rescaling(settings.scale, settings.offset, dtype="float32")(pixels)
         grid = fold_normalisation(network)(scaled)  # (photos, side, side, vector_size)
-        # The average is taken in float32 whatever the network computes in.
+        # The mean of 100 positions in bfloat16 (8 bits of precision) would lose too much.
         vector = layers.GlobalAveragePooling2D(name="vector", dtype="float32")(grid)
         self._pixels, self._vector, self._grid = pixels, vector, grid
 
+    # Two models of the same layers, each made when it is first needed: grids are 100 times as
+    # many numbers as vectors, and copying them out of the backend for nothing costs time.
+
     @cached_property
-    def _vectors(self) -> Any:
+    def _vector_model(self) -> Any:
         return self._model(self._vector)
 
     @cached_property
-    def _both(self) -> Any:
+    def _vector_and_grid_model(self) -> Any:
         return self._model([self._vector, self._grid])
 
     def _model(self, outputs: Any) -> Any:
@@ -97,15 +107,16 @@ class Encoder:
         return for_prediction(keras.Model(self._pixels, outputs, name=self.settings.name))
 
     def _run(self, model: Any, images: np.ndarray) -> Any:
-        if len(images) <= len(VIEWS) and not self.compiled:
-            self.compiled = True  # the next time
+        if len(images) <= len(VIEWS) and not self.compiled:  # the views of one photo
+            self.compiled = True  # more photos come, and compiling pays
             return model(images, training=False)
         return model.predict_on_batch(images)
 
     def signature(self) -> dict[str, Any]:
         """What made the vectors: the settings and a fingerprint of the weights.
 
-        The precision is no part of it: vectors of both can stand in for each other.
+        The precision is no part of it: vectors of both can stand in for each other (their cosine
+        is at least 0.999).
         """
         return {**self.settings.as_dict(), "weights": self.fingerprint}
 
@@ -114,17 +125,22 @@ class Encoder:
 
         Raises `CaptioningError` when a vector isn't finite.
         """
-        return self._finite(np.asarray(self._run(self._vectors, images)))
+        return self._finite(np.asarray(self._run(self._vector_model, images)))
 
     def encode_grids(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Vectors as of `encode`, and grids, float32 (photos, side * side, vector_size)."""
-        vectors, grids = map(np.asarray, self._run(self._both, images))
+        """Vectors as of `encode`, and grids, float32 (photos, side * side, vector_size).
+
+        Raises `CaptioningError` when a vector isn't finite; then its grid isn't either.
+        """
+        outputs = self._run(self._vector_and_grid_model, images)
+        vectors, grids = map(np.asarray, outputs)  # (photos, D), (photos, side, side, D)
         grids = grids.reshape(len(grids), -1, grids.shape[-1])  # (photos, regions, vector_size)
         return self._finite(vectors), grids.astype(np.float32)
 
     def _finite(self, vectors: np.ndarray) -> np.ndarray:
         if np.isfinite(vectors).all():
             return vectors
+        # A file that lacks the values of block 14 loads without an error; only the vectors show it.
         hint = (
             "the file's block 14 may be missing: use --encoder xception-block13, or other --weights"
             if self.settings.name == "xception"
@@ -153,7 +169,7 @@ def load_encoder(name: str, weights: str = "imagenet", precision: str = "float32
 
 
 def load_network(name: str, weights: str = "imagenet") -> Any:
-    """The network of that encoder as it was published: scaled floats in, the grid out.
+    """The network of that encoder as it was published: scaled floats to grids, nothing folded.
 
     weights, and what is raised, as in `load_encoder`.
     """
@@ -168,7 +184,7 @@ def load_network(name: str, weights: str = "imagenet") -> Any:
 
     import keras
 
-    whole = _read_weights(
+    xception = _read_weights(
         lambda: keras.applications.Xception(
             include_top=False, weights=weights, input_shape=(size, size, 3)
         ),
@@ -176,9 +192,9 @@ def load_network(name: str, weights: str = "imagenet") -> Any:
         weights,
     )
     if name == "xception":
-        return whole
-    block13 = whole.get_layer("block14_sepconv1").input
-    return keras.Model(whole.inputs, block13, name="block13")
+        return xception
+    block13 = xception.get_layer("block14_sepconv1").input  # (photos, 10, 10, 1024)
+    return keras.Model(xception.inputs, block13, name="block13")
 
 
 def check_encoder(name: str, weights: str) -> None:
@@ -191,7 +207,8 @@ def check_encoder(name: str, weights: str) -> None:
         )
 
 
-def _read_weights(read: Any, name: str, weights: str) -> Any:
+def _read_weights(read: Callable[[], Any], name: str, weights: str) -> Any:
+    """What `read` gives; its errors as `CaptioningError`, with the file and a way out."""
     try:
         return read()
     except Exception as error:  # h5py, Keras and urllib each raise their own kinds
@@ -208,7 +225,9 @@ def _read_weights(read: Any, name: str, weights: str) -> Any:
 
 
 def _fingerprint(network: Any) -> str:
+    """16 hexadecimal digits of the SHA-256 of all weights, the same on every backend."""
     digest = hashlib.sha256()
     for weight in network.weights:
-        digest.update(np.ascontiguousarray(weight.numpy() if hasattr(weight, "numpy") else weight))
+        values = weight.numpy() if hasattr(weight, "numpy") else np.asarray(weight)
+        digest.update(values.tobytes())
     return digest.hexdigest()[:16]

@@ -1,7 +1,8 @@
-"""A folder of photos -> vectors in the store, photos decoded while the network works."""
+"""A folder of photos -> features on disk, photos decoded while the network computes."""
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -17,9 +18,25 @@ from captioning.vision.views import view
 
 DECODING_THREADS = 2
 
-
 IMAGES_AT_ONCE = 16
 """Views of the same few photos go through the encoder together."""
+
+_Group = tuple[tuple[Path, ...], list[Future[np.ndarray | str]]]
+"""Photos of a batch, and of each the pixels, or the reason why there are none, to come."""
+
+
+@dataclass(frozen=True)
+class ExtractionSettings:
+    """How `extract_features` reads and encodes photos.
+
+    batch_size: photos a step of the network, and what a killed run loses at most; views: of how
+    many of `views.VIEWS` of each photo the grid is kept, 0 for vectors alone; max_pixels: photos
+    with more are refused before they are decoded.
+    """
+
+    batch_size: int = 16
+    views: int = 0
+    max_pixels: int = MAX_PIXELS
 
 
 def read_batches(
@@ -41,23 +58,34 @@ def read_batches(
         except UnreadableImageError as error:
             return str(error)
 
+    # Threads, not processes: Pillow's decoders let go of Python's lock, and so does the network.
     with ThreadPoolExecutor(DECODING_THREADS) as pool:
-        waiting: list = []
+        waiting: list[_Group] = []
         remaining = iter(paths)
         while group := tuple(islice(remaining, batch_size)):
             waiting.append((group, [pool.submit(read, path) for path in group]))
+            # The batch before is given away only now, with this one on its way: it is decoded
+            # while the caller computes.
             if len(waiting) > 1:
-                yield from _collect(*waiting.pop(0), failed)
+                yield from _decoded(*waiting.pop(0), failed)
         for entry in waiting:
-            yield from _collect(*entry, failed)
+            yield from _decoded(*entry, failed)
 
 
-def _collect(group: tuple, futures: list, failed: dict[Path, str]) -> Iterator[tuple]:
-    results = [future.result() for future in futures]
-    failed.update((p, r) for p, r in zip(group, results, strict=True) if isinstance(r, str))
-    kept = [(p, r) for p, r in zip(group, results, strict=True) if not isinstance(r, str)]
-    if kept:
-        yield [path for path, _ in kept], np.stack([image for _, image in kept])
+def _decoded(
+    group: tuple[Path, ...], futures: list[Future[np.ndarray | str]], failed: dict[Path, str]
+) -> Iterator[tuple[list[Path], np.ndarray]]:
+    """The photos of a group that could be read, as one batch; none when there is no such photo."""
+    paths, images = [], []
+    for path, future in zip(group, futures, strict=True):
+        result = future.result()
+        if isinstance(result, str):
+            failed[path] = result
+        else:
+            paths.append(path)
+            images.append(result)
+    if paths:
+        yield paths, np.stack(images)  # (photos, size, size, 3)
 
 
 def extract_features(
@@ -65,63 +93,69 @@ def extract_features(
     images: Path,
     names: list[str],
     output: Path,
-    batch_size: int = 16,
-    views: int = 0,
-    max_pixels: int = MAX_PIXELS,
+    settings: ExtractionSettings | None = None,
 ) -> Features:
-    """Encode the photos `names` of the folder `images` into `output`, going on where it stopped.
+    """Encode the photos `names` of the folder `images` into `output`, continuing an interrupted run.
 
-    views: of how many of `images.VIEWS` of each photo the grid is kept, 0 for vectors alone.
-    Shows a progress bar on standard error. Raises `CaptioningError` when the disk refuses, or
-    the encoder gives vectors that aren't finite.
+    Gives the features without their grids, which `read_features` maps. Shows a progress bar on
+    standard error. Raises `CaptioningError` when the disk refuses, or the encoder gives vectors
+    that aren't finite.
     """
-    encoder.compiled = True  # a run that goes on gives the same bits as one that was never stopped
-    writer = FeatureWriter(output, encoder.signature(), views)
-    left = [name for name in names if not writer.is_done(name, images / name)]
-    name_of = {images / name: name for name in left}
+    settings = settings or ExtractionSettings()
+    # From the first photo on: a run that was stopped and continued gives the same bits as one
+    # that never was, though each begins with another photo.
+    encoder.compiled = True
+    writer = FeatureWriter(output, encoder.signature(), settings.views)
+    remaining = [name for name in names if not writer.is_done(name, images / name)]
+    try:
+        with tqdm(
+            total=len(names),
+            initial=len(names) - len(remaining),
+            unit=" photos",
+            desc=encoder.settings.name,
+            smoothing=0.1,
+        ) as bar:
+            for photos in _encode_into(writer, encoder, images, remaining, settings):
+                bar.update(photos)
+    finally:
+        writer.close()
+    return writer.finish(names)
+
+
+def _encode_into(
+    writer: FeatureWriter,
+    encoder: Encoder,
+    images: Path,
+    names: list[str],
+    settings: ExtractionSettings,
+) -> Iterator[int]:
+    """Encode the photos and add them to the writer; give the number of photos of each batch."""
+    name_of = {images / name: name for name in names}
     stamps: dict[str, Stamp] = {}
     failed: dict[Path, str] = {}
 
     def stamped() -> Iterator[Path]:
         for path, name in name_of.items():
-            stamps[name] = stamp_of(path)  # before it is decoded: what changes later is seen
+            # Before it is decoded: a photo that changes in between has a stamp that does not fit
+            # it any more, and is encoded again by the next run.
+            stamps[name] = stamp_of(path)
             yield path
 
-    try:
-        with tqdm(
-            total=len(names),
-            initial=len(names) - len(left),
-            unit=" photos",
-            desc=encoder.settings.name,
-            smoothing=0.1,
-        ) as bar:
-            size = encoder.settings.size
-            for paths, pixels in read_batches(stamped(), size, batch_size, failed, max_pixels):
-                batch = [name_of[path] for path in paths]
-                vectors, grids = encode_views(encoder, pixels, views)
-                writer.add(
-                    batch,
-                    [stamps[name] for name in batch],
-                    vectors,
-                    grids,
-                    _told(failed, name_of, stamps, writer),
-                )
-                bar.update(len(batch))
-    finally:
-        writer.close()
+    batches = read_batches(
+        stamped(), encoder.settings.size, settings.batch_size, failed, settings.max_pixels
+    )
+    for paths, pixels in batches:
+        batch = [name_of[path] for path in paths]
+        vectors, grids = encode_views(encoder, pixels, settings.views)
+        new_failures = {
+            name_of[path]: (stamps[name_of[path]], reason)
+            for path, reason in failed.items()
+            if name_of[path] not in writer.failed
+        }
+        writer.add(batch, [stamps[name] for name in batch], vectors, grids, new_failures)
+        yield len(batch)
+    # Photos that failed after the last batch are in no line of the log.
     writer.failed |= {name_of[path]: reason for path, reason in failed.items()}
-    return writer.finish(names)
-
-
-def _told(
-    failed: dict[Path, str],
-    name_of: dict[Path, str],
-    stamps: dict[str, Stamp],
-    writer: FeatureWriter,
-) -> dict[str, tuple[Stamp, str]]:
-    """The stamps and reasons of the failed photos that the writer doesn't know of."""
-    names = {name_of[path]: reason for path, reason in failed.items()}
-    return {n: (stamps[n], reason) for n, reason in names.items() if n not in writer.failed}
 
 
 def encode_views(
@@ -134,11 +168,15 @@ def encode_views(
     """
     if not views:
         return encoder.encode(pixels), None
-    seen = np.stack([view(photo, n) for photo in pixels for n in range(views)])
+    images = np.stack(
+        [view(photo, number) for photo in pixels for number in range(views)]
+    )  # (photos * views, size, size, 3)
     at_once = max(IMAGES_AT_ONCE, len(pixels))
     parts = [
-        encoder.encode_grids(seen[start : start + at_once])
-        for start in range(0, len(seen), at_once)  # (photos * views, size, size, 3)
+        encoder.encode_grids(images[start : start + at_once])
+        for start in range(0, len(images), at_once)
     ]
+    # (photos * views, D) and (photos * views, regions, D)
     vectors, grids = (np.concatenate(part) for part in zip(*parts, strict=True))
+    # The vector is that of the photo itself, its view 0; all views have a grid.
     return vectors[::views], grids.reshape(len(pixels), views, *grids.shape[1:])

@@ -1,22 +1,23 @@
-"""features.p and grids on disk: what made them, what failed, what is left to do.
+"""Finished features on disk, as `features.py` leaves them: what they hold, and reading them.
 
 `features.p`     pickle of {file name: float32 (1, D)}, as the seed project writes it
 `features.json`  what made it (encoder, layer, size, filter, weights), a stamp (bytes, time of
                  change, SHA-256) for each photo, what failed and why, and its rows in the grids
-`grids-*.f16`    optional: rows of float16 (regions, D), memory-mapped; the name is of what made
-                 it, so that another encoder's run never touches it
-`features.partial/`  a run under way: appended to, and read back when the run is started again.
-                 `vectors.f32` rows of vectors; `index.jsonl` a line a batch, so that a batch is
-                 there whole or not at all; at the end the two files that take the old ones' place
+`grids-*.f16`    optional: rows of float16 (regions, D), memory-mapped; the name is a digest of
+                 the encoder's signature
+
+`feature_writer` writes them. Until a run is finished its batches are in `features.partial`, of
+which `extraction_log` knows.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from captioning.errors import CaptioningError
+from captioning.errors import CaptioningError, command_line
 from captioning.files.pickles import read_pickle
 from captioning.files.text import read_json
 from captioning.vision.stamps import Stamp, digest_of_file
@@ -27,8 +28,8 @@ class Features:
     """The vectors of a folder of photos and what made them.
 
     vectors: {file name: float32 (1, D)}; made_by: the encoder's signature; failed: {file name:
-    reason}; stamps: {file name: `Stamp`}; grids: float16
-    (rows, regions, D) or None; rows: {file name: its rows in grids, one a view}.
+    reason}; stamps: {file name: `Stamp`}; grids: float16 (rows, regions, D) or None; rows: {file
+    name: its rows in grids, one a view}.
     """
 
     vectors: dict[str, np.ndarray]
@@ -40,7 +41,7 @@ class Features:
 
     @property
     def contents(self) -> dict[str, str]:
-        """The SHA-256 of the photos' files, of those whose stamp has one."""
+        """{file name: SHA-256 of the file}, of the photos whose stamp has one."""
         return {
             name: stamp[2]
             for name, stamp in self.stamps.items()
@@ -56,7 +57,7 @@ class Features:
         if missing:
             raise CaptioningError(
                 f"features.p has no vector for {len(missing)} photos, {missing[0]} among them; "
-                "run features.py again"
+                f"run {command_line('features')} again"
             )
         return np.concatenate([self.vectors[name] for name in names])  # (photos, D)
 
@@ -69,38 +70,45 @@ class Features:
         if min(kept) < views:
             raise CaptioningError(
                 f"{views} {'views' if views > 1 else 'grid'} of each photo wanted, but only "
-                f"{min(kept)} there; run features.py with --grids --views {views}, or ask for "
-                f"fewer with --views"
+                f"{min(kept)} there; run {command_line('features')} with --grids --views {views}, "
+                "or ask for fewer with --views"
             )
-        return np.array([self.rows[name] for name in names])
+        return np.array([self.rows[name] for name in names])  # (photos, views)
 
 
 def read_features(folder: Path) -> Features:
-    """Read `features.p` and its JSON from the folder that features.py wrote.
+    """Read `features.p`, `features.json` and, memory-mapped, the grids of a folder.
 
-    Raises `CaptioningError` when a part is missing, damaged, or doesn't fit the other.
+    Raises `CaptioningError` when a part is missing, damaged, or does not fit the others.
     """
     folder = Path(folder)
-    about = checked_description(
+    description = checked_description(
         read_json(folder / "features.json", "the description of the vectors"), folder
     )
     vectors = read_pickle(folder / "features.p", "the vectors")
-    size = about["made_by"]["vector_size"]
+    size = description["made_by"]["vector_size"]
+    # The digest tells vectors of another run from those described, which may have the same shape.
     if not (
         isinstance(vectors, dict)
         and all(isinstance(name, str) for name in vectors)
         and all(_is_vector(vector, size) for vector in vectors.values())
-        and about["digest"] == digest_of_file(folder / "features.p")
+        and description["digest"] == digest_of_file(folder / "features.p")
     ):
         raise CaptioningError(
-            f"{folder / 'features.p'} holds something else than the float32 vectors of shape "
-            f"(1, {size}) that features.json beside it tells of; run features.py again"
+            f"{folder / 'features.p'} does not hold the float32 vectors of shape (1, {size}) that "
+            f"features.json beside it describes; run {command_line('features')} again"
         )
     features = Features(
-        vectors, about["made_by"], about["failed"], about["stamps"], None, about["rows"]
+        vectors,
+        description["made_by"],
+        description["failed"],
+        description["stamps"],
+        None,
+        description["rows"],
     )
-    if about["grids"] is not None:
-        features.grids = _map_grids(folder / Path(about["grids"]).name, features)
+    if description["grids"] is not None:
+        # Only the last part of the name: a description from a stranger must not reach elsewhere.
+        features.grids = _map_grids(folder / Path(description["grids"]).name, features)
     return features
 
 
@@ -108,42 +116,66 @@ def _is_vector(value: Any, size: int) -> bool:
     return isinstance(value, np.ndarray) and value.dtype == np.float32 and value.shape == (1, size)
 
 
-def checked_description(about: Any, folder: Path) -> dict[str, Any]:
-    """`features.json`, if it is what this module writes; a `CaptioningError` names what isn't."""
-    right = {
-        "made_by": lambda v: (
-            isinstance(v, dict)
-            and all(_is_count(v.get(key)) and v[key] > 0 for key in ("vector_size", "grid_side"))
-        ),
-        "digest": lambda v: isinstance(v, str),
-        "failed": lambda v: isinstance(v, dict) and all(isinstance(x, str) for x in v.values()),
-        "stamps": lambda v: isinstance(v, dict) and all(isinstance(x, list) for x in v.values()),
-        "grids": lambda v: v is None or isinstance(v, str) and Path(v).name != "",
-        "rows": lambda v: (
-            isinstance(v, dict)
-            and all(
-                isinstance(rows, list) and rows and all(map(_is_count, rows)) for rows in v.values()
-            )
-        ),
-    }
-    for key, is_right in right.items():
-        if not isinstance(about, dict) or key not in about or not is_right(about[key]):
+def checked_description(description: Any, folder: Path) -> dict[str, Any]:
+    """The content of `features.json`, if every part is of the kind that `FeatureWriter` writes.
+
+    folder: of the file, for the message. Raises `CaptioningError` naming the part that is wrong.
+    """
+    for key, is_valid in _VALID_PARTS.items():
+        if (
+            not isinstance(description, dict)
+            or key not in description
+            or not is_valid(description[key])
+        ):
             raise CaptioningError(
                 f"{folder / 'features.json'} does not describe features.p: {key!r} is missing or "
-                "no such thing; run features.py again"
+                f"of the wrong kind; run {command_line('features')} again"
             )
-    return about
+    return description
 
 
 def _is_count(value: Any) -> bool:
+    # Not isinstance: True is an int. The bound keeps sizes computed from counts within 64 bits.
     return type(value) is int and 0 <= value < 1 << 40
 
 
+def _is_made_by(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        _is_count(value.get(key)) and value[key] > 0 for key in ("vector_size", "grid_side")
+    )
+
+
+def _is_rows(value: Any) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(rows, list) and rows and all(map(_is_count, rows)) for rows in value.values()
+    )
+
+
+_VALID_PARTS: dict[str, Callable[[Any], bool]] = {
+    "made_by": _is_made_by,
+    "digest": lambda value: isinstance(value, str),
+    "failed": lambda value: (
+        isinstance(value, dict) and all(isinstance(reason, str) for reason in value.values())
+    ),
+    "stamps": lambda value: (
+        isinstance(value, dict) and all(isinstance(stamp, list) for stamp in value.values())
+    ),
+    "grids": lambda value: value is None or (isinstance(value, str) and Path(value).name != ""),
+    "rows": _is_rows,
+}
+"""Of each part of `features.json`, whether a value can be it."""
+
+
 def _map_grids(path: Path, features: Features) -> np.ndarray:
-    shape = (features.made_by["grid_side"] ** 2, features.made_by["vector_size"])
+    """The file of grids as float16 (rows, regions, D); pages are read when they are used.
+
+    Raises `CaptioningError` when the file is missing, or ends before the last row of a photo.
+    """
+    regions, size = features.made_by["grid_side"] ** 2, features.made_by["vector_size"]
+    again = f"run {command_line('features')} --grids again"
     if not path.is_file():
-        raise CaptioningError(f"{path} is missing; run features.py --grids again")
-    rows = path.stat().st_size // (2 * shape[0] * shape[1])
+        raise CaptioningError(f"{path} is missing; {again}")
+    rows = path.stat().st_size // (2 * regions * size)  # float16: 2 bytes a number
     if rows <= max((max(own) for own in features.rows.values()), default=-1) or rows == 0:
-        raise CaptioningError(f"{path} is cut off after {rows} rows; run features.py --grids again")
-    return np.memmap(path, np.float16, "r", shape=(rows, *shape))
+        raise CaptioningError(f"{path} is cut off after {rows} rows; {again}")
+    return np.memmap(path, np.float16, "r", shape=(rows, regions, size))

@@ -6,6 +6,7 @@ import stat
 import struct
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
@@ -15,7 +16,7 @@ from captioning.errors import CaptioningError
 try:
     import pillow_heif
 except ImportError:
-    pass  # an extra: without it the photos of iPhones are reported, with the way to install it
+    pass  # optional: without it HEIC photos, as of iPhones, are refused with the way to install it
 else:
     pillow_heif.register_heif_opener()
 
@@ -23,42 +24,17 @@ else:
 MAX_PIXELS = 200_000_000
 """Photos with more pixels are refused before they are decoded (decompression bombs)."""
 
-
 _WANTED = (
-    "AVIF",
-    "BMP",
-    "DDS",
-    "DIB",
-    "GIF",
-    "HEIF",
-    "ICNS",
-    "ICO",
-    "JPEG",
-    "JPEG2000",
-    "MPO",
-    "PCX",
-    "PNG",
-    "PPM",
-    "QOI",
-    "SGI",
-    "TGA",
-    "TIFF",
-    "WEBP",
-    "XBM",
+    "AVIF BMP DDS DIB GIF HEIF ICNS ICO JPEG JPEG2000 MPO PCX PNG PPM QOI SGI TGA TIFF WEBP XBM"
 )
 
+Image.init()  # fills Image.OPEN with the formats that this build of Pillow can open
 
-Image.init()
-
-
-FORMATS = tuple(name for name in _WANTED if name in Image.OPEN)
+FORMATS = tuple(name for name in _WANTED.split() if name in Image.OPEN)
 """What is read. EPS and WMF are not: Pillow hands them to other programs, which run them."""
 
-
-# Not in a `with`: photos are decoded in threads, and Python's list of filters is one for all.
+# Not in a `with`: photos are decoded in threads, and the list of filters belongs to the process.
 warnings.filterwarnings("ignore", module=r"PIL\.")
-
-
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
@@ -69,14 +45,15 @@ class UnreadableImageError(CaptioningError):
 def open_image(path: Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """An upright RGB picture of any file of `FORMATS`, the first frame of several.
 
-    EXIF rotation is applied, transparency laid on white, 16-bit scaled, colour profiles
-    brought to sRGB. Raises `UnreadableImageError` with the reason. Pillow's own limit, which is
-    one for the whole process, is set to `max_pixels` too, and stays so.
+    EXIF rotation is applied, transparency laid on white, 16 bits scaled to 8, colour profiles
+    converted to sRGB. Raises `UnreadableImageError` with the reason. Pillow's own limit, one for
+    the whole process, is set to `max_pixels` too, and stays so.
     """
-    # Pillow refuses above twice this number, in the pictures inside of icons too.
+    # Pillow's own limit applies to the pictures inside of icons too, which `image.size` does not
+    # show. Above the limit Pillow only warns; it refuses above twice the limit.
     Image.MAX_IMAGE_PIXELS = (max_pixels + 1) // 2
     try:
-        if not stat.S_ISREG(Path(path).stat().st_mode):  # a pipe would be waited for for ever
+        if not stat.S_ISREG(Path(path).stat().st_mode):  # to open a pipe would wait for its writer
             raise UnreadableImageError(
                 "a folder, not an image" if Path(path).is_dir() else "not a regular file"
             )
@@ -86,12 +63,12 @@ def open_image(path: Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
                 raise UnreadableImageError(
                     f"{width}x{height} pixels are more than the limit of {max_pixels:,}"
                 )
-            image.load()
-            return _to_rgb(_upright(_not_inverted(image)))
+            image.load()  # decodes: before it only the header has been read
+            return _to_rgb(_upright(_uninverted(image)))
     except UnreadableImageError:
         raise
     except UnidentifiedImageError:
-        raise UnreadableImageError(_why_unknown(Path(path))) from None
+        raise UnreadableImageError(_reason_unidentified(Path(path))) from None
     except FileNotFoundError:
         raise UnreadableImageError("no such file") from None
     except OSError as error:
@@ -104,36 +81,45 @@ def open_image(path: Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
         raise UnreadableImageError(f"damaged image ({error})") from None
 
 
-def _why_unknown(path: Path) -> str:
+def _reason_unidentified(path: Path) -> str:
+    """Why no decoder of Pillow knows the file."""
     if path.stat().st_size == 0:
         return "an empty file"
     if path.suffix.lower() in (".heic", ".heif") and "HEIF" not in FORMATS:
         return "HEIC needs one more package: pip install pillow-heif"
-    return "not an image that is read here"
+    return "not an image of a supported format"
 
 
-def _not_inverted(image: Image.Image) -> Image.Image:
-    """Turn back a CMYK JPEG without Adobe's mark: Pillow takes all for Adobe's inverted kind."""
+def _uninverted(image: Image.Image) -> Image.Image:
+    """The picture, with the inks of a CMYK JPEG without Adobe's segment inverted back.
+
+    Adobe's programs write CMYK inverted and mark it with a segment of their own. Pillow inverts
+    every CMYK JPEG when it decodes it, marked or not.
+    """
     if image.format in ("JPEG", "MPO") and image.mode == "CMYK" and "adobe" not in image.info:
-        turned = Image.merge("CMYK", [band.point(lambda v: 255 - v) for band in image.split()])
-        turned.info = image.info
-        return turned
+        inverted = Image.merge("CMYK", [band.point(lambda v: 255 - v) for band in image.split()])
+        inverted.info = image.info
+        return inverted
     return image
 
 
 def _upright(image: Image.Image) -> Image.Image:
+    """The picture rotated and mirrored as its EXIF orientation says."""
     try:
         return ImageOps.exif_transpose(image)
     except (OSError, ValueError, TypeError, KeyError, SyntaxError, struct.error, OverflowError):
-        return image  # broken EXIF: the picture as it stands is the best there is
+        return image  # broken EXIF: the picture as stored is the best there is
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:
+    """The picture as RGB of 8 bits in sRGB; the order of the steps matters."""
     if image.mode.startswith(("I", "F")):
         image = _to_eight_bits(image)
+    # A palette's colours are in the profile's space, but LittleCMS converts no palettes.
     if image.mode in ("P", "PA") and "icc_profile" in image.info:
         image = _converted(image, "RGBA" if image.has_transparency_data else "RGB")
     image = _to_srgb(image)
+    # After the conversion to sRGB: the white below is sRGB's.
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
@@ -142,51 +128,61 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _converted(image: Image.Image, mode: str) -> Image.Image:
-    """The picture in that mode, with its colour profile."""
-    made = image.convert(mode)
-    made.info["icc_profile"] = image.info["icc_profile"]
-    return made
+    """The picture in that mode, with its colour profile, which Pillow's conversion drops."""
+    converted = image.convert(mode)
+    converted.info["icc_profile"] = image.info["icc_profile"]
+    return converted
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
-    # Pillow's own conversion clips at 255, which turns nearly every 16-bit picture white.
+    """A picture of integers or floats as 8-bit gray; the scale is guessed from the largest value.
+
+    Pillow's own conversion clips at 255, which turns nearly every 16-bit picture white.
+    """
     values = np.nan_to_num(np.asarray(image, dtype=np.float32), posinf=0.0, neginf=0.0)
-    if image.mode == "F" and values.max(initial=0.0) <= 1.0:
+    largest = values.max(initial=0.0)
+    if image.mode == "F" and largest <= 1.0:  # floats are usually from 0 to 1
         scale = 255.0
     else:
-        scale = 1.0 if values.max(initial=0.0) <= 255 else 255.0 / 65535.0
+        scale = 1.0 if largest <= 255 else 255.0 / 65535.0
     return Image.fromarray(np.clip(values * scale, 0, 255).astype(np.uint8))
 
 
 def _to_srgb(image: Image.Image) -> Image.Image:
-    if image.mode == "LAB":  # which Pillow itself brings nowhere
-        return ImageCms.profileToProfile(
-            image, ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), outputMode="RGB"
-        )
+    """The picture's colours converted from its profile to sRGB; as it is without a usable one."""
+    if image.mode == "LAB":  # Pillow's `convert` does not know it
+        return _converted_profile(image, ImageCms.createProfile("LAB"))
     profile = image.info.get("icc_profile")
     if not profile or image.mode not in ("RGB", "RGBA", "CMYK", "L", "LA"):
         return image
     alpha = image.getchannel("A") if image.mode in ("RGBA", "LA") else None
+    if image.mode == "RGB" and "transparency" in image.info:
+        return image  # one colour stands for transparent: converted it would not be found again
     try:
-        made = ImageCms.profileToProfile(
+        converted = _converted_profile(
             image.convert(image.mode.rstrip("A")) if alpha else image,
             ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-            ImageCms.createProfile("sRGB"),
-            outputMode="RGB",
         )
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        return image  # a broken profile: the colours as they stand are the best there is
+        return image  # a broken profile: the colours as stored are the best there is
     if alpha:
-        made.putalpha(alpha)
-    elif "transparency" in image.info and image.mode == "RGB":
-        return image  # the transparent colour is named in the file's own colours
-    return made
+        converted.putalpha(alpha)
+    return converted
+
+
+def _converted_profile(image: Image.Image, profile: Any) -> Image.Image:
+    """A new picture, RGB, with the colours converted from the profile to sRGB."""
+    converted = ImageCms.profileToProfile(
+        image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB"
+    )
+    assert converted is not None  # None is given only for a conversion in place
+    return converted
 
 
 def load_array(path: Path, size: int, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """The photo as the encoders read it: uint8, shape (size, size, 3), RGB, values 0 to 255.
 
-    The aspect ratio is squashed as in the seed project; the filter is bicubic, fixed here
+    The aspect ratio is not kept, as in the seed project; the filter is bicubic, fixed here
     because Pillow's default has changed before. Raises `UnreadableImageError`.
     """
     return to_array(open_image(path, max_pixels), size)
@@ -198,7 +194,7 @@ def to_array(image: Image.Image, size: int) -> np.ndarray:
 
 
 def as_data(image: Image.Image) -> str:
-    """An RGB picture as a `data:` address (JPEG), to stand inside a page."""
+    """An RGB picture as a `data:` URL (JPEG), for pages that must be one file."""
     file = io.BytesIO()
     image.save(file, "JPEG", quality=80)
     return "data:image/jpeg;base64," + base64.b64encode(file.getvalue()).decode("ascii")

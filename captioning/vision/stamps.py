@@ -1,23 +1,24 @@
-"""Stamps of photos: whether a file is still the one that was encoded."""
+"""Stamps of photos, which show whether a file is still the one that was encoded."""
 
 import hashlib
 import stat
 from pathlib import Path
 
 Stamp = list[int | str]
-"""A photo's bytes, time of change in nanoseconds, and SHA-256; another one is another photo."""
+"""A photo's size in bytes, time of change in nanoseconds, and SHA-256."""
 
 
 def digest_of_file(path: Path) -> str:
+    """The SHA-256 of a file's content, in hexadecimal. Raises OSError."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def stamp_of(path: Path) -> Stamp:
-    """A photo's stamp; zeros for one that can't be read."""
+    """A photo's stamp; without a digest, "", for one that can't be read."""
     before = size_and_time(path)
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # a pipe would be waited for for ever
+        if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe would wait for its writer
             return [*before, ""]
         return [*before, digest_of_file(path)]
     except OSError:
@@ -25,6 +26,7 @@ def stamp_of(path: Path) -> Stamp:
 
 
 def size_and_time(path: Path) -> list[int]:
+    """A file's size in bytes and time of change in nanoseconds; zeros for one that is missing."""
     try:
         status = path.stat()
     except OSError:

@@ -1,4 +1,8 @@
-"""Views of a photo: itself, mirrored, zoomed."""
+"""Views of a photo, for augmentation: itself, mirrored, zoomed.
+
+The encoder is frozen and its grids are computed once, so that training can't augment photos as
+they come: it chooses among a few views of each whose grids are kept.
+"""
 
 import numpy as np
 from PIL import Image
@@ -11,9 +15,9 @@ VIEWS = (
     ("upper left", (0, 0), False),
     ("lower right, mirrored", (1, 1), True),
 )
-"""Views of a photo that training can show instead of it: name, corner, whether mirrored.
+"""The views: name, corner as (right, down), whether mirrored.
 
-From the third on, six sevenths of each side are seen, from that corner.
+From the third on, a view is a crop of six sevenths of each side, taken from that corner.
 """
 
 
@@ -22,8 +26,8 @@ def view(pixels: np.ndarray, number: int) -> np.ndarray:
     _, (right, down), mirrored = VIEWS[number]
     size = len(pixels)
     if number > 1:
-        seen = size * 6 // 7
-        top, left = down * (size - seen), right * (size - seen)
-        part = Image.fromarray(pixels[top : top + seen, left : left + seen])
-        pixels = to_array(part, size)
+        crop = size * 6 // 7
+        top, left = down * (size - crop), right * (size - crop)
+        part = Image.fromarray(pixels[top : top + crop, left : left + crop])
+        pixels = to_array(part, size)  # (size, size, 3)
     return pixels[:, ::-1] if mirrored else pixels
