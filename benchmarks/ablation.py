@@ -114,7 +114,7 @@ def trained(
             prepared.features.made_by,
             prepared.longest,
             decoding={},
-            about={"training": None},
+            description={"training": None},
         )
     train_model(only_views(prepared, variant.views), settings, folder, initial=initial)
 
@@ -155,7 +155,7 @@ def main() -> int:
     prepared = read_prepared(arguments.data)
     import_keras()
     from captioning.evaluation.evaluation import evaluate
-    from captioning.inference.captioner import load
+    from captioning.inference.loading import load
 
     recipe = replace(SETTINGS["transformer"], width=arguments.width, epochs=arguments.epochs)
     print(
@@ -170,7 +170,7 @@ def main() -> int:
         captioner = load(folder)
         found = evaluate(captioner, prepared, "dev", beam=arguments.beam, views=1)
         first = first or found
-        print(row(variant, captioner.bundle.about, found, first), flush=True)
+        print(row(variant, captioner.trained_model.description, found, first), flush=True)
     return 0
 
 

@@ -234,13 +234,14 @@ def training(
     of each of `photos`. Rates are captions a second.
     """
     from captioning.decoders.build import build_decoder
+    from captioning.decoders.kinds import Architecture
     from captioning.training.batches import CaptionBatches
     from captioning.training.loop import compile_for_training
     from captioning.training.settings import TrainingSettings
 
     vectors, captions = made_up(photos, vector_size)
     settings = TrainingSettings(width=width)
-    ours = build_decoder("merge", (vector_size,), VOCABULARY, LONGEST, width, 0.5, 1)
+    ours = build_decoder(Architecture("merge", width, 0.5), (vector_size,), VOCABULARY, LONGEST)
     ours.get_layer("standardise").adapt(vectors)
     old = classic.build(vector_size, VOCABULARY, width, PREFIX)
     classic.take_weights(old, ours)
@@ -332,15 +333,15 @@ def decoding(
     folder: Path, photos: int = 1000, few: int = 8, rounds: int = 3
 ) -> Iterator[Comparison]:
     """Greedy captions from vectors, then a beam of five; the model that comes along says them."""
-    from captioning.inference.captioner import load
+    from captioning.inference.loading import load
 
     captioner = load(folder)
-    model = captioner.bundle.model
+    model = captioner.trained_model.model
     vectors = vectors_like(model, photos)
-    longest = captioner.bundle.max_length
+    longest = captioner.trained_model.max_length
     old = classic.build(
         model.inputs[0].shape[-1],
-        captioner.bundle.tokenizer.size,
+        captioner.trained_model.tokenizer.size,
         model.get_layer("photo_dense").units,
         longest + 1,
     )
@@ -352,7 +353,7 @@ def decoding(
         return few
 
     def a_batch(beam: int = 1) -> int:
-        said["ours"] = [best[0].tokens for best in captioner.describe(vectors, beam=beam)]
+        said["ours"] = [best[0].tokens for best in captioner.decoder.decode(vectors, beam=beam)]
         return photos
 
     whole_prefixes(), a_batch(), a_batch(5)  # compiled before the clock starts

@@ -72,6 +72,7 @@ def _epoch(photos: int) -> float:
 
     from benchmarks.compare import LONGEST, VOCABULARY, made_up
     from captioning.decoders.build import build_decoder
+    from captioning.decoders.kinds import Architecture
     from captioning.training.batches import CaptionBatches
     from captioning.training.loop import compile_for_training
     from captioning.training.settings import TrainingSettings
@@ -79,7 +80,8 @@ def _epoch(photos: int) -> float:
     vectors, captions = made_up(photos, 1024)
     flat = [own[0] for own in captions]
     settings = TrainingSettings()
-    model = build_decoder("merge", (1024,), VOCABULARY, LONGEST, settings.width, 0.5, 1)
+    architecture = Architecture("merge", settings.width, 0.5)
+    model = build_decoder(architecture, (1024,), VOCABULARY, LONGEST)
     compile_for_training(model, settings)
     warm = CaptionBatches(vectors, np.arange(100), flat[:100], settings.batch_size)
     model.fit(warm, epochs=1, verbose=0, shuffle=False)  # compiled before the clock starts
@@ -91,13 +93,13 @@ def _epoch(photos: int) -> float:
 
 def _captions(photos: int, folder: Path) -> float:
     from benchmarks.compare import vectors_like
-    from captioning.inference.captioner import load
+    from captioning.inference.loading import load
 
     captioner = load(folder)
-    vectors = vectors_like(captioner.bundle.model, photos)
-    captioner.describe(vectors[:250], beam=1)
+    vectors = vectors_like(captioner.trained_model.model, photos)
+    captioner.decoder.decode(vectors[:250], beam=1)
     began = time.perf_counter()
-    captioner.describe(vectors, beam=1)
+    captioner.decoder.decode(vectors, beam=1)
     return time.perf_counter() - began
 
 

@@ -57,8 +57,8 @@ class Desk:
         self._captioner = captioner
         self._turn = Lock()
         self.looks = captioner.reads_grids
-        self.beam = captioner.settings().beam
-        size = captioner.bundle.encoder["size"]
+        self.beam = captioner.decoder.settings().beam
+        size = captioner.trained_model.encoder["size"]
         captioner.encode(np.zeros((1, size, size, 3), np.uint8))  # loads the encoder, too
 
     def take(
@@ -66,7 +66,7 @@ class Desk:
     ) -> Iterator[tuple[list[DeskPhoto], list[str]]]:
         """Captioned photos and sentences about refused files, batch by batch.
 
-        files: (name, where it is); decoding: as in `Captioner.settings`; top: so many of the
+        files: (name, where it is); decoding: as in `CaptionDecoder.settings`; top: so many of the
         best captions are kept.
         """
         for start in range(0, len(files), PHOTOS_AT_ONCE):
@@ -81,7 +81,7 @@ class Desk:
             yield photos, refused
 
     def _encode(self, opened: list[tuple[str, Image.Image]]) -> list[DeskPhoto]:
-        size = self._captioner.bundle.encoder["size"]
+        size = self._captioner.trained_model.encoder["size"]
         pixels = np.stack([to_array(image, size) for _, image in opened])
         with self._turn:
             vectors, grids = self._captioner.encode(pixels)
@@ -97,9 +97,9 @@ class Desk:
         for start in range(0, len(photos), PHOTOS_AT_ONCE):
             group = photos[start : start + PHOTOS_AT_ONCE]
             with self._turn:
-                found = self._captioner.describe(*self._inputs(group), **decoding)
+                found = self._captioner.decoder.decode(*self._inputs(group), **decoding)
             for photo, hypotheses in zip(group, found, strict=True):
-                photo.best = [(self._captioner.text(h), h.score) for h in hypotheses[:top]]
+                photo.best = [(self._captioner.decoder.text(h), h.score) for h in hypotheses[:top]]
 
     def look(self, photo: DeskPhoto) -> list[tuple[str, np.ndarray]]:
         """Each word of the model's caption and where it looked, (side, side); [] if it can't."""
@@ -107,7 +107,7 @@ class Desk:
             return []
         caption = photo.best[0][0]
         with self._turn:
-            shares = self._captioner.look(*self._inputs([photo]), [caption])[0]
+            shares = self._captioner.decoder.attention(*self._inputs([photo]), [caption])[0]
         return list(zip(caption.split(), shares, strict=True))
 
     def _inputs(self, photos: Sequence[DeskPhoto]) -> tuple[np.ndarray, np.ndarray | None]:

@@ -60,7 +60,7 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
         import_keras()
         from captioning.app.desk import Desk
         from captioning.app.server import serve
-        from captioning.inference.captioner import load
+        from captioning.inference.loading import load
 
         desk = Desk(load(folder, weights=options.weights))
         serve(desk, folder.name, options.port, options.corrections)

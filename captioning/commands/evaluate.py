@@ -67,8 +67,7 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
 
 def check_arguments(options: argparse.Namespace) -> None:
     """Raise `CaptioningError` for values that can't work, before anything heavy is imported."""
-    from captioning.inference.captioner import check_together
-    from captioning.inference.description import read_description
+    from captioning.inference.description import read_description, read_ensemble_description
 
     check_decoding(options)
     if (options.images is None) != (options.text is None):
@@ -77,7 +76,7 @@ def check_arguments(options: argparse.Namespace) -> None:
         raise CaptioningError("--split all wants a folder of photos; give --images and --text")
     if options.report and options.report.is_dir():
         raise CaptioningError(f"--report {options.report} is a folder; name a file in it")
-    about = check_together(options.model)
+    about = read_ensemble_description(options.model)
     if options.compare:
         for key, value in read_description(options.compare)["encoder"].items():
             if value != about["encoder"].get(key):
@@ -129,13 +128,13 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     began = time.perf_counter()
     import_keras()
     from captioning.evaluation.evaluation import evaluate, write_evaluation
-    from captioning.inference.captioner import load
+    from captioning.inference.loading import load
 
     captioners = [load(*options.model, weights=options.weights)]
     if options.compare:
         captioners.append(load(options.compare, weights=options.weights))
     decoding = decoding_of(options)
-    views = max(captioner.settings(**decoding).views for captioner in captioners)
+    views = max(captioner.decoder.settings(**decoding).views for captioner in captioners)
     meteor = not options.no_meteor
     with tempfile.TemporaryDirectory() as scratch:
         prepared = read_photos(options, captioners, views, scratch)

@@ -89,7 +89,7 @@ def evaluate(
     about = {
         "split": split,
         "photos": len(names),
-        "decoder": str(captioner.settings(**decoding)),
+        "decoder": str(captioner.decoder.settings(**decoding)),
         "tokenisation": TOKENISATION,
         "scores": table(scores, scores.intervals()),
         "language": describe_language(said, references, training_captions(captioner, prepared)),

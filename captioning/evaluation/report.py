@@ -257,7 +257,7 @@ def _attention(
     if not names:
         return []
     captions = [result.captions[name][0] for name in names]
-    looks = captioner.look(*read_inputs(captioner, prepared, names), captions)
+    looks = captioner.decoder.attention(*read_inputs(captioner, prepared, names), captions)
     return [
         {
             "name": name,

@@ -28,11 +28,11 @@ def draw_caption(
     `UnreadableImageError` for a photo that can't be read.
     """
     image = open_image(photo, max_pixels)
-    pixels = to_array(image, captioner.bundle.encoder["size"])[None]  # (1, size, size, 3)
-    maps = captioner.look(*captioner.encode(pixels), [caption])
+    pixels = to_array(image, captioner.trained_model.encoder["size"])[None]  # (1, size, size, 3)
+    maps = captioner.decoder.attention(*captioner.encode(pixels), [caption])
     if maps is None:
         raise CaptioningError(
-            f"the decoder of {captioner.bundle.folder} reads a photo as a whole and looks "
+            f"the decoder of {captioner.trained_model.folder} reads a photo as a whole and looks "
             "nowhere; --attention wants an attention or a transformer decoder"
         )
     return draw_words(image, caption.split(), maps[0])

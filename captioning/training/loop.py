@@ -17,7 +17,7 @@ from tqdm import tqdm
 from captioning.backend import uses_xla
 from captioning.data.prepared import Prepared
 from captioning.decoders.build import build_decoder
-from captioning.decoders.kinds import READ_GRIDS
+from captioning.decoders.kinds import READ_GRIDS, Architecture
 from captioning.training.batches import Batches, CaptionBatches, PhotoBatches
 from captioning.training.checkpoint import Checkpoint, NotFiniteError, Progress
 from captioning.training.distillation import DistillationBatches, soft_targets_of
@@ -122,15 +122,8 @@ def new_model(prepared: Prepared, settings: TrainingSettings) -> keras.Model:
         photos = prepared.features.grids[np.sort(rows)].astype(np.float32)  # (P, regions, D)
     else:
         photos = prepared.features.matrix(names)  # (P, D)
-    model = build_decoder(
-        settings.decoder,
-        photos.shape[1:],
-        prepared.tokenizer.size,
-        prepared.longest,
-        settings.width,
-        settings.dropout,
-        settings.depth,
-    )
+    architecture = Architecture(settings.decoder, settings.width, settings.dropout, settings.depth)
+    model = build_decoder(architecture, photos.shape[1:], prepared.tokenizer.size, prepared.longest)
     model.get_layer("standardise").adapt(photos)
     return model
 

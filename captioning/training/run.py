@@ -38,7 +38,7 @@ def train_model(
     epoch saved.
     """
     output = Path(output)
-    before = initial.about["training"] if initial else None
+    before = initial.description["training"] if initial else None
     start = None if initial is None else _fitting(initial, prepared, settings.decoder)
     taught_by = {str(bundle.folder): _fitting(bundle, prepared) for bundle in teachers}
     if not resume:

@@ -23,6 +23,7 @@ from captioning.data.text import END, MARKERS
 from captioning.decoders.build import steps_of
 from captioning.decoders.kinds import READ_GRIDS
 from captioning.inference.search import greedy, sample
+from captioning.inference.settings import DecodingSettings
 from captioning.training.batches import Batches, CaptionBatches, PhotoBatches
 from captioning.training.checkpoint import Checkpoint, NotFiniteError, Progress
 from captioning.training.cider import CiderD
@@ -215,7 +216,7 @@ def _sample(
         state,
         len(inputs),
         settings.samples,
-        settings.longest,
+        DecodingSettings(max_words=settings.longest),
         generator,
     )
 
@@ -230,7 +231,7 @@ def greedy_cider(steps: Any, photos: Photos, longest: int) -> float:
             lambda words, state, photo=photo: steps.step(words, photo, state),
             state,
             len(rows),
-            longest,
+            DecodingSettings(max_words=longest),
         )
         scores += [photos.rewards.of(start + i, list(h.tokens)) for i, h in enumerate(found)]
     return 100 * float(np.mean(scores))
