@@ -54,6 +54,7 @@ class Report:
                     **self.coverage
                 )
             )
+        # The sort is stable: within each group the findings keep their order.
         for finding in sorted(self.findings, key=lambda f: not f.harms):
             names = ", ".join(map(shown, finding.names[:NAMES_SHOWN]))
             rest = len(finding.names) - NAMES_SHOWN

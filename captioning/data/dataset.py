@@ -56,6 +56,7 @@ def read_dataset(images: Path, text: Path, needed: tuple[str, ...] = ("train", "
     raw = read_captions(text)
     captions, odd_rows, empty = _clean(raw)
     present = set(photos)
+    # A photo whose captions are all empty has a key in `captions`, but no row.
     usable = {name for name, rows in captions.items() if rows and name in present}
     lists = read_splits(text, needed)
     wanted = split_by_name(sorted(usable)) if lists is None else lists

@@ -57,6 +57,7 @@ def write_text_files(
     else:
         tokenizer = Tokenizer(tuple(words))
     write_text(output / "descriptions.txt", write_descriptions(dataset.captions))
+    # All listed names, also of unreadable photos: `read_prepared` tells what is missing.
     write_json(output / "splits.json", dataset.listed)
     write_pickle(output / "tokenizer.p", tokenizer.numbers)
     return tokenizer
@@ -65,6 +66,7 @@ def write_text_files(
 def read_tokenizer(path: Path) -> Tokenizer:
     """The tokenizer of a `tokenizer.p`; raises `CaptioningError` for any other content."""
     numbers = read_pickle(path, "the tokenizer")
+    # `type`, not `isinstance`: True is an int, too, but no token.
     if not isinstance(numbers, dict) or not all(
         isinstance(word, str) and type(number) is int for word, number in numbers.items()
     ):

@@ -91,6 +91,7 @@ class CaptionDecoder:
             found += self._decode_batch(
                 settings, vectors[part], None if grids is None else grids[part]
             )
+        # Not finite weights don't stop a search: greedy's totals become NaN, a beam finds nothing.
         if not all(own and not math.isnan(own[0].score) for own in found):
             raise CaptioningError(
                 f"what the model in {self.trained_model.folder} computes is not finite: its "
@@ -107,7 +108,7 @@ class CaptionDecoder:
             return self._steps.step(words, photo, state)
 
         def keep(rows: np.ndarray) -> None:
-            nonlocal photo
+            nonlocal photo  # `step` reads it: from now on it is called with these photos alone
             photo = self._steps.keep(photo, rows)
 
         return search(step, state, len(vectors), settings, keep)

@@ -65,6 +65,7 @@ class Captioner:
         `CaptionDecoder.settings`. A photo that can't be read, or has more than max_pixels, comes
         back with its `error`.
         """
+        # Resolved once: `ban` may be an iterator, which can be read a single time.
         settings = self.decoder.settings(**decoding)
         remaining = map(Path, photos)
         while group := list(islice(remaining, PHOTOS_AT_ONCE)):
@@ -77,6 +78,7 @@ class Captioner:
         done: dict[Path, Caption] = {}
         size = self.trained_model.encoder["size"]
         unique = list(dict.fromkeys(group))  # a photo that is given twice is captioned once
+        # `read_batches` gives the photos that can be read and puts the others into `failed`.
         for paths, pixels in read_batches(unique, size, PHOTOS_AT_ONCE, failed, max_pixels):
             vectors, grids = encode_views(self.encoder, pixels, settings.views)
             found = self.decoder.decode_with(settings, vectors, grids)

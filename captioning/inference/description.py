@@ -39,6 +39,7 @@ def read_description(folder: Path) -> dict[str, Any]:
     description = read_json(path, "the model's description", LARGEST_JSON)
     if not isinstance(description, dict):
         raise CaptioningError(f"{path}: expected a JSON object")
+    # Parts before their meaning: what follows may rely on their types.
     for key, (is_valid, expected) in _PARTS.items():
         if not is_valid(description.get(key)):
             raise CaptioningError(f"{path}: {key!r} is missing or no {expected}")

@@ -19,7 +19,7 @@ def load(*folders: str | Path, weights: str = "imagenet") -> Captioner:
     `CaptioningError` when a part of a folder is missing or doesn't fit the others, and for models
     of different encoders or vocabularies.
     """
-    read_ensemble_description(folders)
+    read_ensemble_description(folders)  # what doesn't fit is told before Keras is imported
     models = [load_trained_model(Path(folder)) for folder in folders]
     from captioning.decoders.ensemble import Ensemble  # imports Keras
 

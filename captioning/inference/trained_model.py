@@ -56,6 +56,7 @@ def save_trained_model(
     import keras
 
     folder = Path(folder)
+    # An old description would vouch for a new network if the run were killed between the two.
     (folder / DESCRIPTION).unlink(missing_ok=True)
     with written_whole(folder / MODEL) as beside:
         keras.Model(model.inputs, model.outputs, name=model.name).save(beside)  # no optimizer
