@@ -125,7 +125,7 @@ def train_once(
             prepared.features.made_by,
             prepared.longest,
             decoding={},
-            about={"training": None},
+            description={"training": None},
         )
     data = only_views(prepared, variant.views)
     train_model(data, settings, folder, starting_point=StartingPoint(initial))
@@ -167,7 +167,7 @@ def main() -> int:
     prepared = read_prepared(arguments.data)
     import_keras()
     from captioning.evaluation.evaluation import evaluate
-    from captioning.inference.captioner import load
+    from captioning.inference.loading import load
 
     recipe = replace(SETTINGS["transformer"], width=arguments.width, epochs=arguments.epochs)
     print(
@@ -182,7 +182,7 @@ def main() -> int:
         captioner = load(folder)
         found = evaluate(captioner, prepared, "dev", beam=arguments.beam, views=1)
         first = first or found
-        print(row(variant, captioner.bundle.about, found, first), flush=True)
+        print(row(variant, captioner.trained_model.description, found, first), flush=True)
     return 0
 
 

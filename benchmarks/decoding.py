@@ -15,15 +15,15 @@ def compare_decoding(
 
     photos: how many vectors ours decodes; few: how many of them the classic way does.
     """
-    from captioning.inference.captioner import load
+    from captioning.inference.loading import load
 
     captioner = load(folder)
-    model = captioner.bundle.model
+    model = captioner.trained_model.model
     vectors = random_vectors(model, photos)
-    longest = captioner.bundle.max_length
+    longest = captioner.trained_model.max_length
     old = classic.build(
         model.inputs[0].shape[-1],
-        captioner.bundle.tokenizer.size,
+        captioner.trained_model.tokenizer.size,
         model.get_layer("photo_dense").units,
         longest + 1,
     )
@@ -35,7 +35,7 @@ def compare_decoding(
         return few
 
     def in_batches(beam: int = 1) -> int:
-        found["ours"] = [best[0].tokens for best in captioner.describe(vectors, beam=beam)]
+        found["ours"] = [best[0].tokens for best in captioner.decoder.decode(vectors, beam=beam)]
         return photos
 
     whole_prefixes(), in_batches(), in_batches(5)  # compiled before the clock starts

@@ -75,6 +75,7 @@ def _epoch(photos: int) -> float:
 
     from benchmarks.synthetic import LONGEST, VOCABULARY, random_captions
     from captioning.decoders.build import build_decoder
+    from captioning.decoders.kinds import Architecture
     from captioning.training.batches import CaptionBatches
     from captioning.training.models import compile_for_training
     from captioning.training.settings import TrainingSettings
@@ -82,7 +83,8 @@ def _epoch(photos: int) -> float:
     vectors, captions = random_captions(photos, 1024)
     flat = [own[0] for own in captions]
     settings = TrainingSettings()
-    model = build_decoder("merge", (1024,), VOCABULARY, LONGEST, settings.width, 0.5, 1)
+    architecture = Architecture("merge", settings.width, 0.5)
+    model = build_decoder(architecture, (1024,), VOCABULARY, LONGEST)
     compile_for_training(model, settings)
     warm = CaptionBatches(vectors, np.arange(100), flat[:100], settings.batch_size)
     model.fit(warm, epochs=1, verbose=0, shuffle=False)  # compiled before the clock starts
@@ -94,13 +96,13 @@ def _epoch(photos: int) -> float:
 
 def _captions(photos: int, folder: Path) -> float:
     from benchmarks.synthetic import random_vectors
-    from captioning.inference.captioner import load
+    from captioning.inference.loading import load
 
     captioner = load(folder)
-    vectors = random_vectors(captioner.bundle.model, photos)
-    captioner.describe(vectors[:250], beam=1)
+    vectors = random_vectors(captioner.trained_model.model, photos)
+    captioner.decoder.decode(vectors[:250], beam=1)
     began = time.perf_counter()
-    captioner.describe(vectors, beam=1)
+    captioner.decoder.decode(vectors, beam=1)
     return time.perf_counter() - began
 
 

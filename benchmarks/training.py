@@ -26,13 +26,14 @@ def compare_training(
     captions of each of `photos`. Rates are captions per second.
     """
     from captioning.decoders.build import build_decoder
+    from captioning.decoders.kinds import Architecture
     from captioning.training.batches import CaptionBatches
     from captioning.training.models import compile_for_training
     from captioning.training.settings import TrainingSettings
 
     vectors, captions = random_captions(photos, vector_size)
     settings = TrainingSettings(width=width)
-    ours = build_decoder("merge", (vector_size,), VOCABULARY, LONGEST, width, 0.5, 1)
+    ours = build_decoder(Architecture("merge", width, 0.5), (vector_size,), VOCABULARY, LONGEST)
     ours.get_layer("standardise").adapt(vectors)
     old = classic.build(vector_size, VOCABULARY, width, PREFIX)
     classic.take_weights(old, ours)

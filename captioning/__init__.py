@@ -1,4 +1,4 @@
-"""Captions for photos: Xception turns a photo into numbers, an LSTM turns them into a sentence.
+"""Captions for photos: an encoder turns a photo into vectors, a decoder turns them into sentences.
 
 from captioning import load
 for caption in load("models/flickr8k").caption(["photo.jpg"]):
@@ -14,8 +14,12 @@ __all__ = ["Caption", "Captioner", "CaptioningError", "load"]
 
 def __getattr__(name: str) -> Any:
     # Imported at first use: `--help` of a script must not wait for numpy and Pillow.
-    if name in ("Caption", "Captioner", "load"):
+    if name in ("Caption", "Captioner"):
         from captioning.inference import captioner
 
         return getattr(captioner, name)
+    if name == "load":
+        from captioning.inference.loading import load
+
+        return load
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

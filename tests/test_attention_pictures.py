@@ -37,12 +37,14 @@ def test_maps_are_those_of_the_steps_that_generated_the_words(
     figure = draw_attention(captioner, photo, caption.caption)
     titles = [axes.get_title() for axes in figure.axes if axes.images]
     assert titles == ["", *caption.caption.split()]
-    pixels = to_array(open_image(photo), captioner.bundle.encoder["size"])[None]
+    pixels = to_array(open_image(photo), captioner.trained_model.encoder["size"])[None]
     vectors, grids = captioner.encode(pixels)
-    (maps,) = captioner.look(vectors, grids, [caption.caption])
+    (maps,) = captioner.decoder.attention(vectors, grids, [caption.caption])
     assert maps.shape[0] == len(caption.caption.split())
     np.testing.assert_allclose(maps.sum(axis=(1, 2)), 1, atol=1e-4)
-    (shorter,) = captioner.look(vectors, grids, [" ".join(caption.caption.split()[:2])])
+    (shorter,) = captioner.decoder.attention(
+        vectors, grids, [" ".join(caption.caption.split()[:2])]
+    )
     np.testing.assert_allclose(shorter, maps[:2], atol=1e-5)  # what comes later changes nothing
 
 

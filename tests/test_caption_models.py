@@ -75,11 +75,11 @@ def test_banned_words_are_suppressed_and_captions_stay_short(
 ) -> None:
     captioner = load(model_folder)
     vectors = read_prepared(data_folder).features.matrix(read_prepared(data_folder).splits["test"])
-    free = [captioner.text(h[0]) for h in captioner.describe(vectors, beam=3)]
+    free = [captioner.decoder.text(h[0]) for h in captioner.decoder.decode(vectors, beam=3)]
     word = free[0].split()[-1]
     for beam in (1, 3):
-        found = captioner.describe(vectors, beam=beam, ban=[word.upper()], max_words=4)
-        captions = [captioner.text(h[0]).split() for h in found]
+        found = captioner.decoder.decode(vectors, beam=beam, ban=[word.upper()], max_words=4)
+        captions = [captioner.decoder.text(h[0]).split() for h in found]
         assert all(word not in caption and 1 <= len(caption) <= 4 for caption in captions)
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
-from captioning.data.checks import check_data, perceptual_hash
+from captioning.data.checks import check_data
+from captioning.data.duplicates import perceptual_hash
 from tests.conftest import script
 
 

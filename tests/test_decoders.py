@@ -1,4 +1,4 @@
-"""The decoders: one word at a time equals the whole caption, saving, looking, deciding together."""
+"""The decoders: word by word equals the whole caption; saving, attention weights, ensembles."""
 
 from pathlib import Path
 
@@ -9,16 +9,19 @@ import pytest
 from captioning.data.text import END, PADDING, START
 from captioning.decoders.build import build_decoder, steps_of
 from captioning.decoders.ensemble import Ensemble
+from captioning.decoders.kinds import Architecture
+from captioning.inference.search import search
+from captioning.inference.settings import DecodingSettings
 from captioning.training.batches import PhotoBatches
 from captioning.training.losses import WordLoss, loss_per_word
 
 REGIONS, SIZE, WORDS = 6, 5, 11
 
 
-def toy(name: str, seed: int = 1) -> keras.Model:
+def toy(name: str, seed: int = 1, depth: int = 2) -> keras.Model:
     keras.utils.set_random_seed(seed)
     shape = (SIZE,) if name == "merge" else (REGIONS, SIZE)
-    return build_decoder(name, shape, WORDS, longest=8, width=12, dropout=0.3, depth=2)
+    return build_decoder(Architecture(name, 12, 0.3, depth), shape, WORDS, longest=8)
 
 
 def toy_grids(photos: int) -> np.ndarray:
@@ -31,9 +34,12 @@ def toy_words(photos: int, captions: int, steps: int) -> np.ndarray:
     return words
 
 
-@pytest.mark.parametrize("name", ["attention", "transformer"])
-def test_one_word_at_a_time_equals_the_whole_caption(name: str) -> None:
-    model, grids, words = toy(name), toy_grids(3), toy_words(3, 2, 7)
+@pytest.mark.parametrize(
+    ("name", "depth"),
+    [("attention", 1), ("transformer", 1), ("transformer", 2), ("transformer", 3)],
+)
+def test_one_word_at_a_time_equals_the_whole_caption(name: str, depth: int) -> None:
+    model, grids, words = toy(name, depth=depth), toy_grids(3), toy_words(3, 2, 7)
     whole = np.asarray(keras.ops.log_softmax(model([grids, words])))  # (3, 2, 7, WORDS)
     steps = steps_of(model)
     photo, state = steps.begin(grids)
@@ -41,12 +47,44 @@ def test_one_word_at_a_time_equals_the_whole_caption(name: str) -> None:
     for position in range(7):
         found, state = steps.step(words[..., position], photo, state)
         np.testing.assert_allclose(found, whole[:, :, position], atol=1e-5)
-        assert steps.seen.shape == (3, 2, REGIONS)
-        np.testing.assert_allclose(steps.seen.sum(-1), 1, atol=1e-5)
+        assert steps.attention.shape == (3, 2, REGIONS)
+        np.testing.assert_allclose(steps.attention.sum(-1), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("beam", [1, 3])
+@pytest.mark.parametrize(
+    ("name", "depth"), [("merge", 1), ("attention", 1), ("transformer", 1), ("transformer", 2)]
+)
+def test_every_decoder_of_any_depth_captions(name: str, depth: int, beam: int) -> None:
+    """Captions end apart, so photos are dropped on the way, and what stays of them with them."""
+    model, grids = toy(name, depth=depth), toy_grids(5)
+    vectors = grids.mean(axis=1).astype("float32")
+    settings = DecodingSettings(max_words=6, beam=beam)
+    ensemble = Ensemble([model])
+
+    def captions(photos: slice) -> list[tuple[int, ...]]:
+        members, state = ensemble.begin(vectors[photos], grids[photos, None])
+
+        def keep(rows: np.ndarray) -> None:
+            nonlocal members
+            members = ensemble.keep(members, rows)
+
+        found = search(
+            lambda words, state: ensemble.step(words, members, state),
+            state,
+            len(vectors[photos]),
+            settings,
+            keep,
+        )
+        return [best[0].tokens for best in found]
+
+    together = captions(slice(0, 5))
+    assert all(1 <= len(tokens) <= 6 for tokens in together)
+    assert together == [captions(slice(i, i + 1))[0] for i in range(5)]  # as if alone
 
 
 @pytest.mark.parametrize("name", ["attention", "transformer"])
-def test_a_word_knows_nothing_of_what_follows_or_of_other_captions(name: str) -> None:
+def test_a_word_does_not_depend_on_what_follows_or_on_other_captions(name: str) -> None:
     model, grids, words = toy(name), toy_grids(2), toy_words(2, 3, 6)
     before = np.asarray(model([grids, words]))
     other = words.copy()
@@ -58,14 +96,14 @@ def test_a_word_knows_nothing_of_what_follows_or_of_other_captions(name: str) ->
 
 
 @pytest.mark.parametrize("name", ["attention", "transformer"])
-def test_the_photo_matters_and_its_regions_places_too(name: str) -> None:
+def test_the_photo_matters_and_its_regions_positions_too(name: str) -> None:
     model, grids, words = toy(name), toy_grids(1), toy_words(1, 1, 3)
-    seen = np.asarray(model([grids, words]))
-    assert np.abs(np.asarray(model([grids[:, ::-1] + 1, words])) - seen).max() > 1e-3
+    before = np.asarray(model([grids, words]))
+    assert np.abs(np.asarray(model([grids[:, ::-1] + 1, words])) - before).max() > 1e-3
 
 
 @pytest.mark.parametrize("name", ["merge", "attention", "transformer"])
-def test_a_saved_decoder_says_the_same(name: str, tmp_path: Path) -> None:
+def test_a_saved_decoder_computes_the_same(name: str, tmp_path: Path) -> None:
     model = toy(name)
     inputs = [toy_grids(2), toy_words(2, 2, 4)]
     if name == "merge":

@@ -22,7 +22,7 @@ from captioning.evaluation.language import describe_language
 from captioning.evaluation.meteor import has_java
 from captioning.evaluation.overlap import refuse_overlap
 from captioning.evaluation.scores import score_captions
-from captioning.inference import captioner as captioner_module
+from captioning.inference import caption_decoder
 from captioning.inference.trained_on import trained_on, write_trained_on
 from tests.conftest import script
 
@@ -355,18 +355,18 @@ def test_a_wide_beam_takes_fewer_photos_at_once(
     model_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     captioner = load(model_folder)
-    vectors = np.random.default_rng(0).random((9, captioner.bundle.encoder["vector_size"]))
+    vectors = np.random.default_rng(0).random((9, captioner.trained_model.encoder["vector_size"]))
     vectors = vectors.astype(np.float32)
-    apart = [captioner.describe(row[None], beam=200)[0][0].tokens for row in vectors]
+    apart = [captioner.decoder.decode(row[None], beam=200)[0][0].tokens for row in vectors]
     together = []
 
-    def decode(step: object, state: object, photos: int, *others: object) -> list:
+    def search(step: object, state: object, photos: int, *others: object) -> list:
         together.append(photos)
         return real(step, state, photos, *others)
 
-    real = captioner_module.decode
-    monkeypatch.setattr(captioner_module, "decode", decode)
-    monkeypatch.setattr(captioner_module, "VECTORS_AT_ONCE", 25)
-    found = captioner.describe(vectors, beam=200)
+    real = caption_decoder.search
+    monkeypatch.setattr(caption_decoder, "search", search)
+    monkeypatch.setattr(caption_decoder, "VECTORS_AT_ONCE", 25)
+    found = captioner.decoder.decode(vectors, beam=200)
     assert together == [4, 4, 1]
     assert [best[0].tokens for best in found] == apart

@@ -19,8 +19,7 @@ from hypothesis import strategies as st
 
 from captioning.data.captions import read_captions
 from captioning.data.descriptions import read_descriptions, write_descriptions
-from captioning.data.prepared import read_splits as read_prepared_splits
-from captioning.data.prepared import read_tokenizer
+from captioning.data.prepared import read_prepared_splits, read_tokenizer
 from captioning.data.splits import read_splits
 from captioning.errors import CaptioningError
 from captioning.files.pickles import read_pickle, write_pickle

@@ -14,6 +14,7 @@ import pytest
 
 from captioning import load
 from captioning.decoders.build import build_decoder
+from captioning.decoders.kinds import Architecture
 from captioning.errors import CaptioningError
 from captioning.files.keras_files import check_keras_file
 from captioning.files.pickles import read_pickle
@@ -91,16 +92,16 @@ def test_a_model_of_no_numbers_ends_in_a_message(tmp_path: Path, value: float) -
 
     weights = weights_with(lambda file: file.visititems(spoil))
     captioner = load(rewritten(tmp_path / "model", weights=weights))
-    vectors = np.ones((2, captioner.bundle.encoder["vector_size"]), np.float32)
+    vectors = np.ones((2, captioner.trained_model.encoder["vector_size"]), np.float32)
     for beam in (1, 3):
-        with pytest.raises(CaptioningError, match="is not a number"):
-            captioner.describe(vectors, beam=beam)
+        with pytest.raises(CaptioningError, match="is not finite"):
+            captioner.decoder.decode(vectors, beam=beam)
 
 
 def test_a_model_of_many_words_is_read(tmp_path: Path) -> None:
     """What is refused is what the weights don't hold, not what is large."""
     file = tmp_path / "model.keras"
-    build_decoder("merge", (64,), 12_000, 20, 16, 0.5, 1).save(file)
+    build_decoder(Architecture("merge", 16, 0.5), (64,), 12_000, 20).save(file)
     check_keras_file(file)
 
 

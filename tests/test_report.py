@@ -15,7 +15,7 @@ from captioning.evaluation.calibration import bin_by_confidence, rank_correlatio
 from captioning.evaluation.objects import find_object_errors, object_words
 from captioning.evaluation.predictions import read_inputs
 from captioning.evaluation.report import human_scores
-from captioning.inference.captioner import load
+from captioning.inference.loading import load
 from captioning.pictures.attention_maps import DARKEST, overlay_attention, region_name
 from captioning.training.history import read_history
 from tests.conftest import script
@@ -168,21 +168,23 @@ def test_attention_of_a_caption_is_the_same_alone_and_in_a_batch(
 ) -> None:
     captioner, prepared = load(grids_models[decoder]), read_prepared(grids_folder)
     inputs = read_inputs(captioner, prepared, prepared.splits["dev"][:3])
-    captions = [captioner.text(best[0]) for best in captioner.describe(*inputs, beam=1)]
+    captions = [
+        captioner.decoder.text(best[0]) for best in captioner.decoder.decode(*inputs, beam=1)
+    ]
     captions[1] = " ".join(captions[1].split()[:2])
-    looks = captioner.look(*inputs, captions)
-    side = captioner.bundle.encoder["grid_side"]
+    looks = captioner.decoder.attention(*inputs, captions)
+    side = captioner.trained_model.encoder["grid_side"]
     for caption, own in zip(captions, looks, strict=True):
         assert own.shape == (len(caption.split()), side, side)
         np.testing.assert_allclose(own.sum(axis=(1, 2)), 1, atol=1e-4)
-    alone = captioner.look(inputs[0][2:], inputs[1][2:], captions[2:])[0]
+    alone = captioner.decoder.attention(inputs[0][2:], inputs[1][2:], captions[2:])[0]
     np.testing.assert_allclose(alone, looks[2], atol=1e-4)
 
 
 def test_a_merge_model_has_no_attention(grids_folder: Path, grids_models: dict[str, Path]) -> None:
     captioner, prepared = load(grids_models["merge"]), read_prepared(grids_folder)
     inputs = read_inputs(captioner, prepared, prepared.splits["dev"][:1])
-    assert captioner.look(*inputs, ["a red circle"]) is None
+    assert captioner.decoder.attention(*inputs, ["a red circle"]) is None
 
 
 def test_light_falls_where_the_decoder_attends_to() -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from captioning.inference.captioner import load
 from captioning.inference.description import read_description
+from captioning.inference.loading import load
 from captioning.inference.models import SHIPPED
 from tests.conftest import BLOCK13, ROOT, script
 
@@ -15,18 +15,18 @@ FOLDERS = [ROOT / "models" / name for name in SHIPPED if (ROOT / "models" / name
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
-def test_a_shipped_model_is_whole_small_and_says_sentences(folder: Path) -> None:
+def test_a_shipped_model_is_whole_small_and_generates_sentences(folder: Path) -> None:
     assert sum(file.stat().st_size for file in folder.iterdir()) < 20 << 20
-    about = read_description(folder)
-    assert about["encoder"]["name"] == "xception-block13"
+    description = read_description(folder)
+    assert description["encoder"]["name"] == "xception-block13"
     captioner = load(folder)
     grids = np.random.default_rng(0).random((3, 2, 100, 1024), dtype=np.float32)
     vectors = grids.mean(axis=(1, 2))  # (3, 1024)
     for beam in (1, 3):
-        for best, *_ in captioner.describe(vectors, grids, beam=beam):
-            words = captioner.text(best).split()
-            assert 3 <= len(words) <= about["max_length"]
-            assert set(words) <= set(about["words"])
+        for best, *_ in captioner.decoder.decode(vectors, grids, beam=beam):
+            words = captioner.decoder.text(best).split()
+            assert 3 <= len(words) <= description["max_length"]
+            assert set(words) <= set(description["words"])
 
 
 def test_both_models_are_shipped_and_small_together() -> None:

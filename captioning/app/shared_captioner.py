@@ -26,9 +26,9 @@ class SharedCaptioner:
     def __init__(self, captioner: Captioner) -> None:
         self._captioner = captioner
         self._computing = Lock()
-        self.own_beam = captioner.settings().beam
+        self.own_beam = captioner.decoder.settings().beam
         # An empty photo, so that the encoder is loaded and compiled before the first real one.
-        size = captioner.bundle.encoder["size"]
+        size = captioner.trained_model.encoder["size"]
         captioner.encode(np.zeros((1, size, size, 3), np.uint8))
 
     def caption_files(
@@ -59,9 +59,9 @@ class SharedCaptioner:
         for start in range(0, len(photos), PHOTOS_AT_ONCE):
             group = photos[start : start + PHOTOS_AT_ONCE]
             with self._computing:
-                found = self._captioner.describe(*_inputs(group), **decoding)
+                found = self._captioner.decoder.decode(*_inputs(group), **decoding)
             for photo, hypotheses in zip(group, found, strict=True):
-                photo.best = [(self._captioner.text(h), h.score) for h in hypotheses[:top]]
+                photo.best = [(self._captioner.decoder.text(h), h.score) for h in hypotheses[:top]]
 
     def attention(self, photo: SessionPhoto) -> list[tuple[str, np.ndarray]]:
         """Each word of the model's caption with its attention weights, float32 (side, side).
@@ -70,11 +70,11 @@ class SharedCaptioner:
         """
         caption = photo.best[0][0]
         with self._computing:
-            maps = self._captioner.look(*_inputs([photo]), [caption])
+            maps = self._captioner.decoder.attention(*_inputs([photo]), [caption])
         return [] if maps is None else list(zip(caption.split(), maps[0], strict=True))
 
     def _encode(self, opened: list[tuple[str, Image.Image]]) -> list[SessionPhoto]:
-        size = self._captioner.bundle.encoder["size"]
+        size = self._captioner.trained_model.encoder["size"]
         pixels = np.stack([to_array(image, size) for _, image in opened])  # (photos, size, size, 3)
         with self._computing:
             vectors, grids = self._captioner.encode(pixels)

@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
         import_keras()  # before TensorFlow is imported by way of the captioner: it silences it
         from captioning.app.server import serve
         from captioning.app.shared_captioner import SharedCaptioner
-        from captioning.inference.captioner import load
+        from captioning.inference.loading import load
 
         captioner = SharedCaptioner(load(folder, weights=options.weights))
         serve(captioner, folder.name, options.port, options.corrections)

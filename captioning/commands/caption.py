@@ -153,7 +153,7 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
         failed = 0
         if remaining:
             import_keras()
-            from captioning.inference.captioner import load
+            from captioning.inference.loading import load
 
             captioner = load(*options.model, weights=options.weights)
             failed = caption_all(captioner, remaining, outputs, options)
@@ -211,14 +211,14 @@ def settle_model(options: argparse.Namespace) -> None:
 
     Raises `CaptioningError` for what the models' descriptions rule out.
     """
-    from captioning.inference.captioner import check_together
+    from captioning.inference.description import read_ensemble_description
     from captioning.inference.models import choose_model, models_folder, shipped_folder
     from captioning.vision.encoders import check_encoder
 
     if options.model is None:
         options.model = [choose_model(models_folder(), shipped_folder())]
         print(f"model: {options.model[0]}", file=sys.stderr)
-    about = check_together(options.model)
+    about = read_ensemble_description(options.model)
     check_encoder(about["encoder"]["name"], options.weights)
     own_beam = about["decoding"].get("beam", 1)
     # A beam has no more hypotheses than it is wide. (A narrower --beam was refused already.)

@@ -100,7 +100,7 @@ def train(prepared: "Prepared", folder: Path, epochs: int, seed: int) -> "Captio
     """What train.py does, and the scores on dev."""
     from captioning.evaluation.evaluation import evaluate
     from captioning.files.text import write_json
-    from captioning.inference.captioner import load
+    from captioning.inference.loading import load
     from captioning.training.run import train_model
     from captioning.training.settings import TrainingSettings
 

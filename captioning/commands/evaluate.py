@@ -68,8 +68,7 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
 
 def check_arguments(options: argparse.Namespace) -> None:
     """Raise `CaptioningError` for values that don't fit each other or the models."""
-    from captioning.inference.captioner import check_together
-    from captioning.inference.description import read_description
+    from captioning.inference.description import read_description, read_ensemble_description
 
     check_decoding(options)
     report = options.report
@@ -81,7 +80,7 @@ def check_arguments(options: argparse.Namespace) -> None:
         ),
         (report and report.is_dir(), f"--report {report} is a folder; name a file in it"),
     )
-    about = check_together(options.model)
+    about = read_ensemble_description(options.model)
     encoder = about["encoder"]
     if options.compare:
         for key, value in read_description(options.compare)["encoder"].items():
@@ -141,7 +140,7 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     from captioning.evaluation.evaluation import evaluate
     from captioning.evaluation.result_files import write_evaluation
     from captioning.evaluation.summary_text import summary_text
-    from captioning.inference.captioner import load
+    from captioning.inference.loading import load
 
     # The model, or the ensemble of several; then the one to compare with.
     captioners = [load(*options.model, weights=options.weights)]
@@ -149,7 +148,7 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
         captioners.append(load(options.compare, weights=options.weights))
     decoding = decoding_of(options)
     # Photos are encoded once for both models, so with the views of the one that wants more.
-    views = max(captioner.settings(**decoding).views for captioner in captioners)
+    views = max(captioner.decoder.settings(**decoding).views for captioner in captioners)
     meteor = not options.no_meteor
     with tempfile.TemporaryDirectory() as scratch:
         prepared = read_photos(options, captioners, views, scratch)

@@ -80,7 +80,7 @@ def add_decoding(add: Callable[..., Any]) -> None:
 
 
 def decoding_of(options: argparse.Namespace) -> dict[str, Any]:
-    """What `add_decoding` declares, as keywords of `Captioner.settings`."""
+    """What `add_decoding` declares, as keywords of `CaptionDecoder.settings`."""
     return {
         "beam": options.beam,
         "length_power": options.length_penalty,

@@ -1,1 +1,1 @@
-"""Captions, words and splits; reading datasets, and what is wrong with them."""
+"""Captions, tokens and splits: reading datasets, checking them, preparing them for training."""

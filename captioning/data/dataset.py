@@ -1,4 +1,4 @@
-"""A captioning dataset: photos, clean captions, splits, and what is odd about them."""
+"""A captioning dataset for use: photos, clean captions, splits, and what was skipped."""
 
 import re
 from collections import Counter
@@ -14,11 +14,11 @@ from captioning.errors import CaptioningError, shown
 
 @dataclass
 class Dataset:
-    """Photos with clean captions, by split, and everything that was passed over on the way.
+    """Photos with clean captions, by split, and the names of all that was skipped.
 
     `captions` maps a photo's file name to its clean captions; `splits` maps "train", "dev" and
     "test" to file names that have both a photo and captions; `listed` maps them to all names
-    that were asked for.
+    that the lists have. `photos` are all image files; `oddities` maps a reason to names.
     """
 
     images: Path
@@ -29,7 +29,7 @@ class Dataset:
     oddities: dict[str, list[str]] = field(default_factory=dict)
 
     def report(self) -> str:
-        """A few lines for people: what was found, what was odd, by name."""
+        """A few lines for people: what was found, and what was odd, with three names of each."""
         rows = sum(map(len, self.captions.values()))
         lines = [
             f"{len(self.photos):,} photos, {rows:,} captions; in a split: "
@@ -47,9 +47,8 @@ def read_dataset(images: Path, text: Path, needed: tuple[str, ...] = ("train", "
 
     The captions are Flickr8k's `Flickr8k.token.txt` (rows `name.jpg#k<TAB>caption`) or a table
     `captions.txt`/`captions.csv` with the columns `image,caption`, or the app's
-    `corrections.jsonl`. The splits are Flickr8k's
-    lists; without any list, four photos of five train, by a checksum of the name. The splits
-    `needed` must have photos.
+    `corrections.jsonl`. The splits are Flickr8k's lists; without any list, a checksum of the name
+    decides, four photos of five are train's. The splits `needed` must have photos.
 
     Raises `CaptioningError` naming the file (and line) that is missing, broken or empty.
     """
@@ -57,11 +56,10 @@ def read_dataset(images: Path, text: Path, needed: tuple[str, ...] = ("train", "
     raw = read_captions(text)
     captions, odd_rows, empty = _clean(raw)
     present = set(photos)
+    # A photo whose captions are all empty has a key in `captions`, but no row.
     usable = {name for name, rows in captions.items() if rows and name in present}
-    wanted = read_splits(text, needed)
-    no_lists = wanted is None
-    if no_lists:
-        wanted = split_by_name(sorted(usable))
+    lists = read_splits(text, needed)
+    wanted = split_by_name(sorted(usable)) if lists is None else lists
     splits = {name: [p for p in listed if p in usable] for name, listed in wanted.items()}
     for name in needed:
         if not splits.get(name):
@@ -70,6 +68,8 @@ def read_dataset(images: Path, text: Path, needed: tuple[str, ...] = ("train", "
                 f"lists for it, none has both a file in {images} and a caption"
             )
     listed = {p for names in wanted.values() for p in names}
+    counts = Counter(p for names in splits.values() for p in names)
+    shares = "4/5 train, 1/10 dev, 1/10 test"
     oddities = {
         "rows whose name is no photo's": odd_rows,
         "captions without photo": sorted(set(captions) - present),
@@ -77,10 +77,8 @@ def read_dataset(images: Path, text: Path, needed: tuple[str, ...] = ("train", "
         "photos in no split": sorted(usable - listed),
         "in a split without photo or caption": sorted(listed - usable),
         "empty captions": empty,
-        "photos in two splits": sorted(
-            p for p, n in Counter(p for names in splits.values() for p in names).items() if n > 1
-        ),
-        "no split lists, split by name": ["4/5 train, 1/10 dev, 1/10 test"] if no_lists else [],
+        "photos in two splits": sorted(p for p, count in counts.items() if count > 1),
+        "no split lists, split by name": [shares] if lists is None else [],
     }
     return Dataset(Path(images), captions, splits, wanted, photos, oddities)
 
@@ -90,6 +88,7 @@ def _clean(rows: list[tuple[str, str]]) -> tuple[dict[str, list[str]], list[str]
     captions: dict[str, list[str]] = {}
     odd, empty = [], []
     for name, raw in rows:
+        # A few names of Flickr8k have a number after the ending and are no file's.
         if re.search(r"\.\w+\.\d+$", name):
             odd.append(name)
             continue

@@ -8,13 +8,12 @@ from captioning.files.text import read_text
 
 _UNESCAPED = {"\\t": "\t", "\\n": "\n", "\\r": "\r", "\\\\": "\\"}
 
-
 _ESCAPES = {ord(raw): escaped for escaped, raw in _UNESCAPED.items()}
 """How a tab, a line end or a backslash in a photo's name is written in `descriptions.txt`."""
 
 
 def write_descriptions(captions: dict[str, list[str]]) -> str:
-    """The text of `descriptions.txt`: a row `name.jpg<TAB>clean caption` for each caption.
+    """The content of `descriptions.txt`: a row `name.jpg<TAB>clean caption` for each caption.
 
     Tabs, line ends and backslashes in names are written \\t, \\n, \\r and \\\\.
     """
@@ -37,6 +36,8 @@ def read_descriptions(path: Path) -> dict[str, list[str]]:
             raise CaptioningError(
                 f"{path}, line {number}: expected name.jpg<TAB>caption, got {line[:60]!r}"
             )
+        # In one pass: replaced one after the other, an escaped backslash before a "t" would become
+        # a tab.
         name = re.sub(r"\\[tnr\\]", lambda found: _UNESCAPED[found[0]], name)
         captions.setdefault(name, []).append(caption)
     return captions

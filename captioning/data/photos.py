@@ -1,31 +1,15 @@
-"""The photos in a folder, by name."""
+"""Image files: those of a folder by name, those that command-line arguments stand for."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from captioning.errors import CaptioningError
+from captioning.errors import CaptioningError, command_line
 
 IMAGE_ENDINGS = {
-    ".jpg",
-    ".jpeg",
-    ".jfif",
-    ".png",
-    ".webp",
-    ".gif",
-    ".bmp",
-    ".tif",
-    ".tiff",
-    ".avif",
-    ".heic",
-    ".heif",
-    ".jp2",
-    ".mpo",
-    ".ppm",
-    ".pgm",
-    ".pbm",
-    ".tga",
-    ".qoi",
+    *(".jpg", ".jpeg", ".jfif", ".mpo", ".jp2", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"),
+    *(".avif", ".heic", ".heif", ".ppm", ".pgm", ".pbm", ".tga", ".qoi"),
 }
+"""File name endings, in lower case, of what is taken for a photo in a folder."""
 
 
 def list_photos(folder: Path, recursive: bool = False) -> list[str]:
@@ -37,7 +21,7 @@ def list_photos(folder: Path, recursive: bool = False) -> list[str]:
     if not folder.is_dir():
         raise CaptioningError(
             f"the folder of photos {folder} is missing; name another with --images, "
-            "or fetch Flickr8k with: python features.py --download"
+            f"or fetch Flickr8k with: {command_line('features')} --download"
         )
     found = folder.rglob("*") if recursive else folder.iterdir()
     names = sorted(
@@ -53,11 +37,9 @@ def list_photos(folder: Path, recursive: bool = False) -> list[str]:
 def photos_of(paths: Sequence[Path], recursive: bool = False) -> list[Path]:
     """The photos that the given files and folders stand for, a folder's sorted by name.
 
-    Raises `CaptioningError` for a folder without photos. Files that aren't there are kept:
-    they are reported one by one, as any unreadable photo is.
+    Raises `CaptioningError` for a folder without photos. Files that don't exist are kept: they are
+    reported one by one, as any unreadable photo is.
     """
-    from captioning.data.photos import list_photos
-
     photos: list[Path] = []
     for path in map(Path, paths):
         if path.is_dir():

@@ -1,4 +1,4 @@
-"""The stage between data and training: clean captions, splits, tokenizer, all as named files."""
+"""The prepared folder between data and training: clean captions, splits, tokenizer, features."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from pathlib import Path
 from captioning.data.dataset import Dataset
 from captioning.data.descriptions import read_descriptions, write_descriptions
 from captioning.data.text import Tokenizer
-from captioning.errors import CaptioningError
+from captioning.errors import CaptioningError, command_line
 from captioning.files.pickles import read_pickle, write_pickle
 from captioning.files.text import read_json, write_json, write_text
 from captioning.vision.features import Features, read_features
@@ -15,9 +15,10 @@ from captioning.vision.features import Features, read_features
 
 @dataclass(frozen=True)
 class Prepared:
-    """What `features.py` wrote, read back: captions and splits by file name, tokenizer, vectors.
+    """A prepared folder, as the features command writes it.
 
-    missing: photos that a split lists but that have no vector or no caption.
+    captions: {file name: clean captions}; splits: {split: file names} of photos that have both a
+    vector and captions; missing: {split: file names} of those it lists that lack one of them.
     """
 
     captions: dict[str, list[str]]
@@ -32,7 +33,7 @@ class Prepared:
         return max(len(c.split()) for name in self.splits["train"] for c in self.captions[name])
 
     def encoded(self, split: str) -> tuple[list[str], list[int], list[list[int]]]:
-        """The photos of a split, and for each of their captions the photo's place and numbers."""
+        """The photos of a split; for each of their captions the photo's place, and its tokens."""
         names = self.splits[split]
         pairs = [
             (place, self.tokenizer.encode(caption))
@@ -47,7 +48,8 @@ def write_text_files(
 ) -> Tokenizer:
     """Write `descriptions.txt`, `splits.json` and `tokenizer.p`, fitted on train alone.
 
-    words: a trained model's, to go on from it; nothing is fitted then.
+    min_count: how often a word of the vocabulary occurs at least; words: the vocabulary of a
+    trained model, to train it further, instead of a fitted one.
     """
     if words is None:
         train = (row for name in dataset.splits["train"] for row in dataset.captions[name])
@@ -55,22 +57,26 @@ def write_text_files(
     else:
         tokenizer = Tokenizer(tuple(words))
     write_text(output / "descriptions.txt", write_descriptions(dataset.captions))
+    # All listed names, also of unreadable photos: `read_prepared` tells what is missing.
     write_json(output / "splits.json", dataset.listed)
     write_pickle(output / "tokenizer.p", tokenizer.numbers)
     return tokenizer
 
 
 def read_tokenizer(path: Path) -> Tokenizer:
-    """The tokenizer of a `tokenizer.p`; raises `CaptioningError` for anything but our own map."""
+    """The tokenizer of a `tokenizer.p`; raises `CaptioningError` for any other content."""
     numbers = read_pickle(path, "the tokenizer")
+    # `type`, not `isinstance`: True is an int, too, but no token.
     if not isinstance(numbers, dict) or not all(
         isinstance(word, str) and type(number) is int for word, number in numbers.items()
     ):
-        raise CaptioningError(f"{path} is no map from words to numbers; run features.py again")
+        raise CaptioningError(
+            f"{path} is no map from words to tokens; write it with: {command_line('features')}"
+        )
     return Tokenizer.from_map(numbers)
 
 
-def read_splits(folder: Path) -> dict[str, list[str]]:
+def read_prepared_splits(folder: Path) -> dict[str, list[str]]:
     """The photos of each split as `splits.json` lists them, with or without a vector.
 
     Raises `CaptioningError` when the file is missing or holds anything else.
@@ -81,21 +87,25 @@ def read_splits(folder: Path) -> dict[str, list[str]]:
         isinstance(names, list) and all(isinstance(name, str) for name in names)
         for names in splits.values()
     ):
-        raise CaptioningError(f"{path} is no map from splits to photos")
+        raise CaptioningError(
+            f"{path} is no map from splits to photos; write it with: {command_line('features')}"
+        )
     return splits
 
 
 def read_prepared(folder: Path) -> Prepared:
-    """Read everything that training needs from the folder that features.py wrote.
+    """Read all that training needs from a prepared folder.
 
-    Photos whose vector is missing (unreadable photos) leave their split. Raises
-    `CaptioningError` when a file is missing or broken, or a split is left empty.
+    Photos without a vector (unreadable ones) or caption are taken out of their split. Raises
+    `CaptioningError` when a file is missing or broken, or train or dev has no photo then.
     """
     folder = Path(folder)
     if not folder.is_dir():
-        raise CaptioningError(f"the folder {folder} is missing; run features.py first")
+        raise CaptioningError(
+            f"the folder {folder} is missing; make it with: {command_line('features')}"
+        )
     captions = read_descriptions(folder / "descriptions.txt")
-    splits = read_splits(folder)
+    splits = read_prepared_splits(folder)
     tokenizer = read_tokenizer(folder / "tokenizer.p")
     features = read_features(folder)
     usable = {name for name in features.vectors if captions.get(name)}
@@ -105,6 +115,6 @@ def read_prepared(folder: Path) -> Prepared:
         if not splits.get(split):
             raise CaptioningError(
                 f"the {split} split of {folder} has no photo with vector and caption; "
-                "run features.py again"
+                f"write them with: {command_line('features')}"
             )
     return Prepared(captions, splits, tokenizer, features, missing)

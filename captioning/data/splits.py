@@ -1,4 +1,4 @@
-"""Which photo is in which split: lists, or a checksum of the name."""
+"""Which photo is in which split: by Flickr8k's lists, or by a checksum of the name."""
 
 import zlib
 from pathlib import Path
@@ -7,7 +7,6 @@ from captioning.errors import CaptioningError
 from captioning.files.text import read_text
 
 SPLITS = ("train", "dev", "test")
-
 
 _SPLIT_FILE = "Flickr_8k.{}Images.txt"
 
@@ -40,6 +39,7 @@ def split_by_name(names: list[str]) -> dict[str, list[str]]:
     """
     splits: dict[str, list[str]] = {split: [] for split in SPLITS}
     for name in names:
+        # Not Python's own hash: that differs from run to run.
         place = zlib.crc32(name.encode()) % 10
         splits["train" if place < 8 else "dev" if place == 8 else "test"].append(name)
     return splits

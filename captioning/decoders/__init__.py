@@ -1,1 +1,1 @@
-"""The networks that say words, each on one screen, and several together."""
+"""The decoder networks, each on one screen, their steps word by word, and ensembles of them."""

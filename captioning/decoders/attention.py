@@ -1,4 +1,4 @@
-"""The attention decoder: an LSTM reads the caption, each of its states looks at the regions."""
+"""The attention decoder: an LSTM reads the caption, each of its states attends to the regions."""
 
 from typing import Any
 
@@ -7,8 +7,9 @@ import numpy as np
 from keras import layers, ops
 
 from captioning.backend import for_prediction
+from captioning.decoders.grid_steps import GridSteps
 from captioning.decoders.kinds import HEADS
-from captioning.decoders.layers import Attention, GridSteps, by_caption, by_photo, register
+from captioning.decoders.layers import Attention, by_caption, by_photo, register
 
 
 def build_attention(
@@ -17,22 +18,22 @@ def build_attention(
     width: int = 512,
     dropout: float = 0.5,
 ) -> keras.Model:
-    """An LSTM that looks at the regions of a photo after each word it reads.
+    """An LSTM that attends to the regions of a photo after each word it reads.
 
     Inputs: grid, float16 (P, regions, vector_size), and words, int (P, C, T), C captions of each
     photo after `<start>`. Output: logits (P, C, T, vocabulary).
 
     The spatial attention of Lu et al. 2017, "Knowing when to look",
-    https://arxiv.org/abs/1612.01887: the state after a word asks, so all words of a caption
-    are trained at once; in Xu et al. 2015, https://arxiv.org/abs/1502.03044, the state before it
-    does, and each word must wait for the one before.
+    https://arxiv.org/abs/1612.01887: the hidden state after a word is the query, so all words of a
+    caption are trained at once. In Xu et al. 2015, https://arxiv.org/abs/1502.03044, the hidden
+    state before it is, and each word must wait for the one before.
     """
     # === The photo ===
     grid = layers.Input(grid_shape, dtype="float16", name="grid")
     regions = layers.Normalization(name="standardise")(grid)  # (P, regions, vector_size)
     regions = layers.Dropout(dropout, name="grid_dropout")(regions)
     regions = layers.Dense(width, activation="relu", name="grid_dense")(regions)
-    looked_at = layers.Dense(2 * width, name="regions")(regions)  # (P, regions, 2 * width)
+    keys_values = layers.Dense(2 * width, name="regions")(regions)  # (P, regions, 2 * width)
     photo = layers.GlobalAveragePooling1D(keepdims=True, name="photo_mean")(regions)
     photo = layers.Dense(width, name="photo_code")(photo)  # (P, 1, width)
 
@@ -44,8 +45,8 @@ def build_attention(
     x = layers.Dropout(dropout, name="word_dropout")(x)
     hidden, _, _ = CaptionLSTM(width, name="lstm")(x, photo)  # (P, C, T, width)
 
-    # === Where to look, and the next word ===
-    x, _ = LookAtRegions(HEADS["attention"], dropout, name="look")(hidden, looked_at)
+    # === The context, and the next word ===
+    x, _ = LookAtRegions(HEADS["attention"], dropout, name="look")(hidden, keys_values)
     logits = embedding(x, reverse=True)  # (P, C, T, vocabulary)
     return keras.Model([grid, words], logits, name="attention")
 
@@ -71,8 +72,9 @@ class CaptionLSTM(layers.Layer):
         photos, captions, steps, _ = ops.shape(words)
         if hidden is None:
             hidden = cell = ops.zeros((photos, captions, self.width), words.dtype)
-        state = [ops.reshape(part, (-1, self.width)) for part in (hidden, cell)]
-        every, *last = self.lstm(by_caption(words), initial_state=state)
+        # Keras' LSTM takes one batch dimension: photos and captions are one for it.
+        state = [ops.reshape(part, (-1, self.width)) for part in (hidden, cell)]  # (P * C, width)
+        every, *last = self.lstm(by_caption(words), initial_state=state)  # (P * C, T, width)
         every = ops.reshape(every, (photos, captions, steps, self.width))
         return every, *(ops.reshape(part, (photos, captions, self.width)) for part in last)
 
@@ -83,7 +85,15 @@ class CaptionLSTM(layers.Layer):
 
 @register
 class LookAtRegions(layers.Layer):
-    """What states (P, C, T, width) know with what they find in the regions (P, R, 2 * width)."""
+    """Cross-attention: hidden states joined with the context that they find in the regions.
+
+    Called with hidden states (P, C, T, width) and the regions' keys and values (P, R, 2 * width).
+    Gives the sum of both, projected and normalised, (P, C, T, width), and the attention weights
+    (P, C * T, R).
+    """
+
+    # Saved weights are found by the attributes' names: question (queries), known (the projection
+    # of the hidden states), found (that of the context).
 
     def __init__(self, heads: int, dropout: float = 0.0, **options: Any):
         super().__init__(**options)
@@ -100,12 +110,13 @@ class LookAtRegions(layers.Layer):
         for layer in (self.question, self.known, self.found, self.norm):
             layer.build((None, width))
 
-    def call(self, hidden: Any, regions: Any, training: bool = False) -> tuple[Any, Any]:
+    def call(self, hidden: Any, keys_values: Any, training: bool = False) -> tuple[Any, Any]:
         hidden = self.dropout(hidden, training=training)
-        found, seen = self.attention(by_photo(self.question(hidden)), regions)
-        found = ops.reshape(self.found(found), ops.shape(hidden))  # (P, C, T, width)
-        both = self.dropout(self.known(hidden) + found, training=training)
-        return self.norm(both), seen
+        queries = by_photo(self.question(hidden))  # (P, C * T, width)
+        context, weights = self.attention(queries, keys_values)
+        context = ops.reshape(self.found(context), ops.shape(hidden))  # (P, C, T, width)
+        both = self.dropout(self.known(hidden) + context, training=training)
+        return self.norm(both), weights
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of `__init__`, for saving."""
@@ -123,20 +134,26 @@ class AttentionSteps(GridSteps):
         parts = [get("regions").output, get("photo_code").output]
         self._photo = for_prediction(keras.Model(model.inputs[0], parts))
 
+        # The trained layers again, on inputs of one word: the K hypotheses of a photo stand where
+        # its C captions stood in training.
         word = layers.Input((None, 1), dtype="int32")  # (P, K, 1)
-        regions, photo = (layers.Input(part.shape[1:]) for part in parts)
+        keys_values, photo = (layers.Input(part.shape[1:]) for part in parts)
         hidden, cell = layers.Input((None, width)), layers.Input((None, width))  # (P, K, width)
         x = get("word_norm")(embedding(word))  # (P, K, 1, width)
         states, *after = get("lstm")(x, photo, hidden, cell)
-        x, seen = get("look")(states, regions)
+        x, weights = get("look")(states, keys_values)  # (P, K, 1, width), (P, K, regions)
         logits = embedding(x, reverse=True)[:, :, 0]  # (P, K, vocabulary)
         self._step = for_prediction(
             keras.Model(
-                [word, regions, photo, hidden, cell], [ops.log_softmax(logits), seen, *after]
+                [word, keys_values, photo, hidden, cell],
+                [ops.log_softmax(logits), weights, *after],
             )
         )
 
     def begin(self, grids: np.ndarray) -> tuple[list[Any], list[np.ndarray]]:
-        """What stays (regions, photo code) and the state before the first word."""
+        """What stays the same (keys and values, photo code), and the state before the first word.
+
+        grids: (P, regions, D). The state is the LSTM's hidden state and cell, (P, 1, width) each.
+        """
         state = np.zeros((len(grids), 1, self._width), np.float32)  # (P, 1, width)
         return self.project(grids), [state, state]

@@ -1,6 +1,7 @@
-"""Several models, or views of a photo, that decide on each word together."""
+"""Several models, or several views of a photo, that decide on each word together."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -10,55 +11,86 @@ from captioning.decoders.build import steps_of
 from captioning.decoders.kinds import READ_GRIDS
 
 
+@dataclass(frozen=True)
+class Member:
+    """A model that captions one view of the photos.
+
+    photo: what its steps need of them; parts: how many arrays its state has; attends: whether its
+    attention weights count. They do for the first view alone, which is the whole photo: in the
+    others, mirrored or zoomed, a region shows another place of it.
+    """
+
+    steps: Any
+    photo: Any
+    parts: int
+    attends: bool
+
+
 class Ensemble:
     """Steps of several models side by side: the mean of their probabilities decides.
 
-    A model that looks at grids has a voice for each view of the photo; one model and one view
-    are an ensemble of one. After a step, `seen` says how much each hypothesis looked at each
-    region, (P, K, regions), the mean of the members that look; None where none does.
+    A model that reads grids is a member for each view of the photo; one model and one view are an
+    ensemble of one.
+
+    reads_grids: whether any of the models does; attention: the attention weights of the latest
+    step, (P, K, regions), the mean of the members that attend, or None where none does.
     """
 
     def __init__(self, models: Sequence[keras.Model]) -> None:
-        self._members = [(steps_of(model), model.name in READ_GRIDS) for model in models]
-        self.seen: np.ndarray | None = None
+        self._models = [(steps_of(model), model.name in READ_GRIDS) for model in models]
+        self.reads_grids = any(reads_grids for _, reads_grids in self._models)
+        self.attention: np.ndarray | None = None
 
     def begin(
         self, vectors: np.ndarray, grids: np.ndarray | None = None
-    ) -> tuple[list, list[np.ndarray]]:
-        """What stays, for each voice, and all voices' states in one list.
+    ) -> tuple[list[Member], list[np.ndarray]]:
+        """The members with what stays the same of the photos, and all members' states in one list.
 
-        vectors: float32 (P, D); grids: (P, views, regions, D), or None where no model looks.
+        vectors: float32 (P, D); grids: (P, views, regions, D), or None where no model reads them.
         """
-        voices, state = [], []
-        for steps, looks in self._members:
-            for view, photo in enumerate(np.moveaxis(grids, 1, 0) if looks else [vectors]):
-                kept, before = steps.begin(photo)
-                voices.append((steps, kept, len(before), looks and view == 0))
+        members: list[Member] = []
+        state: list[np.ndarray] = []
+        for steps, reads_grids in self._models:
+            views = [vectors]
+            if reads_grids:
+                if grids is None:
+                    raise ValueError("a model of this ensemble reads grids, and there are none")
+                views = list(np.moveaxis(grids, 1, 0))  # (P, regions, D), each
+            for number, view in enumerate(views):
+                photo, before = steps.begin(view)
+                members.append(Member(steps, photo, len(before), reads_grids and number == 0))
                 state += before
-        return voices, state
+        return members, state
 
     def step(
-        self, words: np.ndarray, voices: list, state: list[np.ndarray]
+        self, words: np.ndarray, members: list[Member], state: list[np.ndarray]
     ) -> tuple[np.ndarray, list[np.ndarray]]:
         """Log-probabilities (P, K, vocabulary) of the word after `words`, int (P, K); new state."""
-        total, after, start, seen = None, [], 0, []
-        for steps, kept, parts, looks in voices:
-            found, new = steps.step(words, kept, state[start : start + parts])
+        total: np.ndarray | None = None
+        after: list[np.ndarray] = []
+        attention: list[np.ndarray] = []
+        start = 0
+        for member in members:
+            own_state = state[start : start + member.parts]
+            found, new = member.steps.step(words, member.photo, own_state)
+            start += member.parts
             after += new
-            start += parts
-            if looks:
-                seen.append(steps.seen)
+            if member.attends:
+                attention.append(member.steps.attention)
+            # Probabilities are added as logarithms, where the small ones are exact.
             total = found if total is None else np.logaddexp(total, found)
-        self.seen = np.mean(seen, axis=0) if seen else None
-        return (total - np.log(len(voices)) if len(voices) > 1 else total), after
+        if total is None:
+            raise ValueError("an ensemble needs a member")
+        self.attention = np.mean(attention, axis=0) if attention else None
+        return (total - np.log(len(members)) if len(members) > 1 else total), after
 
-    def keep(self, voices: list, rows: np.ndarray) -> list:
-        """What stays, of some of the photos, for each voice."""
+    def keep(self, members: list[Member], rows: np.ndarray) -> list[Member]:
+        """The members with what stays the same of some of the photos, at the places `rows`."""
 
         def some(part: Any) -> Any:
             return keras.ops.take(part, rows, axis=0)
 
         return [
-            (steps, keras.tree.map_structure(some, kept), *others)
-            for steps, kept, *others in voices
+            replace(member, photo=keras.tree.map_structure(some, member.photo))
+            for member in members
         ]

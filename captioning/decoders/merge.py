@@ -1,4 +1,4 @@
-"""The merge decoder, and the same layers one word at a time."""
+"""The merge decoder, and its layers run one word at a time."""
 
 from typing import Any
 
@@ -20,8 +20,8 @@ def build_merge(
 
     Tanti et al. 2018, "Where to put the image in an image caption generator",
     https://arxiv.org/abs/1703.09137, with one dropout more, before the last layer, which has most
-    of the parameters. There is no mask: padding comes after the caption, and an
-    LSTM knows nothing of what follows.
+    of the parameters. There is no mask: padding comes after the caption, and an LSTM's states do
+    not depend on what follows.
     """
     # === The photo ===
     vector = layers.Input((vector_size,), name="vector")
@@ -45,9 +45,9 @@ def build_merge(
 
 
 class MergeSteps:
-    """The layers of a merge model, one word at a time, the LSTM's state kept between words.
+    """The layers of a trained merge model, one word at a time, the LSTM's state kept.
 
-    Photos come P at a time, each with K hypotheses (1 for greedy, the beam's width otherwise).
+    Photos come P at a time, each with K hypotheses: 1 for greedy search, else the beam's width.
     """
 
     def __init__(self, model: keras.Model) -> None:
@@ -57,19 +57,24 @@ class MergeSteps:
         self._width = width
         self._photo = for_prediction(keras.Model(model.inputs[0], get("photo_code").output))
 
+        # The trained layers again, on inputs of one word: the K hypotheses of a photo stand where
+        # the steps of a caption stood in training, so that `add` meets the same shapes.
         word = layers.Input((None,), dtype="int32")  # (P, K)
         photo = layers.Input((1, width))
-        hidden, carry = layers.Input((None, width)), layers.Input((None, width))
+        hidden, cell = layers.Input((None, width)), layers.Input((None, width))  # (P, K, width)
         embedded = get("embedding")(word)  # (P, K, width)
-        caption, new_hidden, new_carry = _CellOverBeams(get("lstm").cell)(embedded, hidden, carry)
-        both = get("merge_dense")(get("add")([photo, caption]))
+        caption, *after = _CellOverBeams(get("lstm").cell)(embedded, hidden, cell)
+        both = get("merge_dense")(get("add")([photo, caption]))  # (P, K, width)
         log_probabilities = ops.log_softmax(get("next_word")(both))  # (P, K, vocabulary)
         self._step = for_prediction(
-            keras.Model([word, photo, hidden, carry], [log_probabilities, new_hidden, new_carry])
+            keras.Model([word, photo, hidden, cell], [log_probabilities, *after])
         )
 
     def begin(self, vectors: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
-        """What stays (the photos' codes, (P, 1, width)) and the state before the first word."""
+        """What stays the same (the photos' codes), and the state before the first word.
+
+        vectors: float32 (P, D); codes, and the LSTM's hidden state and cell: (P, 1, width) each.
+        """
         state = np.zeros((len(vectors), 1, self._width), np.float32)
         return np.asarray(self._photo.predict_on_batch(vectors)), [state, state]
 
@@ -83,14 +88,17 @@ class MergeSteps:
 
 
 class _CellOverBeams(layers.Layer):
-    """An LSTM's cell for words, hidden and carry of shape (P, K, width), each."""
+    """An LSTM's cell for words, hidden state and cell state of shape (P, K, width) each.
+
+    Keras' cell takes one batch dimension: photos and hypotheses are one for it.
+    """
 
     def __init__(self, cell: layers.Layer) -> None:
         super().__init__()
         self._cell = cell
 
-    def call(self, *parts: Any) -> tuple[Any, Any, Any]:
-        word, hidden, carry = (ops.reshape(p, (-1, p.shape[-1])) for p in parts)  # (P * K, width)
-        output, (hidden, carry) = self._cell(word, [hidden, carry])
+    def call(self, *parts: Any) -> tuple[Any, ...]:
+        word, *state = (ops.reshape(p, (-1, p.shape[-1])) for p in parts)  # (P * K, width)
+        output, (hidden, cell) = self._cell(word, state)
         shape = ops.shape(parts[1])
-        return tuple(ops.reshape(p, shape) for p in (output, hidden, carry))  # (P, K, width)
+        return tuple(ops.reshape(p, shape) for p in (output, hidden, cell))  # (P, K, width)

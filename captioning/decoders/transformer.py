@@ -1,4 +1,4 @@
-"""The transformer decoder: each word looks at the words before it and at the photo's regions."""
+"""The transformer decoder: a word attends to the words before it and to the photo's regions."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ import numpy as np
 from keras import layers, ops
 
 from captioning.backend import for_prediction
+from captioning.decoders.grid_steps import GridSteps
 from captioning.decoders.kinds import HEADS
 from captioning.decoders.layers import (
     Attention,
-    GridSteps,
     Places,
     by_caption,
     by_photo,
@@ -25,7 +25,6 @@ def build_transformer(
     width: int = 384,
     dropout: float = 0.2,
     depth: int = 2,
-    heads: int = HEADS["transformer"],
 ) -> keras.Model:
     """A transformer decoder over the grid of a photo.
 
@@ -33,7 +32,7 @@ def build_transformer(
     photo after `<start>`, at most `longest` words. Output: logits (P, C, T, vocabulary).
 
     Vaswani et al. 2017, https://arxiv.org/abs/1706.03762, with the normalisation before each
-    part (Xiong et al. 2020, https://arxiv.org/abs/2002.04745) and one matrix for the words that
+    sublayer (Xiong et al. 2020, https://arxiv.org/abs/2002.04745) and one matrix for the words that
     come in and go out (Press & Wolf 2017, https://arxiv.org/abs/1608.05859).
     """
     # === The photo ===
@@ -48,11 +47,14 @@ def build_transformer(
     words = layers.Input((None, None), dtype="int32", name="words")
     embedding = layers.ReversibleEmbedding(vocabulary, width, name="embedding")
     x = embedding(words)  # (P, C, T, width)
-    x = Places(longest + 1, name="word_places")(x)
+    x = Places(longest + 1, name="word_places")(x)  # + 1: `<start>` has a position, too
     x = layers.Dropout(dropout, name="word_dropout")(x)
     for number in range(1, depth + 1):
-        looked_at = layers.Dense(2 * width, name=f"regions_{number}")(regions)
-        x, _, _ = DecoderLayer(heads, dropout, name=f"decoder_{number}")(x, looked_at)
+        # The projection lies outside of the decoder layer, so that it is computed once a photo
+        # when words come one at a time.
+        keys_values = layers.Dense(2 * width, name=f"regions_{number}")(regions)
+        layer = DecoderLayer(HEADS["transformer"], dropout, name=f"decoder_{number}")
+        x, _, _ = layer(x, keys_values)
     x = layers.LayerNormalization(name="norm")(x)
 
     # === The next word ===
@@ -62,13 +64,17 @@ def build_transformer(
 
 @register
 class DecoderLayer(layers.Layer):
-    """Words look at the words before them, then at the regions, then each thinks for itself.
+    """Causal self-attention over the words, cross-attention to the regions, then a feed-forward.
 
     Called with words (P, C, T, width), the regions' keys and values (P, regions, 2 * width) and,
     word by word, the keys and values of the words before, (P, C, past, 2 * width). Gives the
-    words' new vectors, the keys and values with the new words' appended, and how much each word
-    looked at each region, (P, C * T, regions).
+    words' new vectors, the keys and values with the new words' appended, and the attention weights
+    over the regions, (P, C * T, regions).
     """
+
+    # Saved weights are found by the attributes' names: words_in and words_out project around the
+    # self-attention, regions_in and regions_out around the cross-attention, think_in and think_out
+    # are the feed-forward network.
 
     def __init__(self, heads: int, dropout: float = 0.0, **options: Any):
         super().__init__(**options)
@@ -98,21 +104,24 @@ class DecoderLayer(layers.Layer):
         self.think_out.build((None, 4 * width))
 
     def call(
-        self, x: Any, regions: Any, past: Any = None, training: bool = False
+        self, x: Any, keys_values: Any, past: Any = None, training: bool = False
     ) -> tuple[Any, Any, Any]:
         shape, width = ops.shape(x), x.shape[-1]
-        inward = self.words_in(self.norms[0](x))  # (P, C, T, 3 * width)
-        queries, new = inward[..., :width], inward[..., width:]
+        # Self-attention stays within a caption: captions are the batch.
+        projected = self.words_in(self.norms[0](x))  # (P, C, T, 3 * width)
+        queries, new = projected[..., :width], projected[..., width:]
         past = new if past is None else ops.concatenate([past, new], axis=2)
-        found, _ = self.words_attention(by_caption(queries), by_caption(past), training=training)
-        x = x + self.dropout(ops.reshape(self.words_out(found), shape), training=training)
+        attended, _ = self.words_attention(by_caption(queries), by_caption(past), training=training)
+        x = x + self.dropout(ops.reshape(self.words_out(attended), shape), training=training)
 
-        queries = self.regions_in(self.norms[1](x))
-        found, seen = self.regions_attention(by_photo(queries), regions, training=training)
-        x = x + self.dropout(ops.reshape(self.regions_out(found), shape), training=training)
+        # Cross-attention: photos are the batch, so the words of all captions of a photo are the
+        # queries of one matrix product, and its keys and values need no copy for each caption.
+        queries = by_photo(self.regions_in(self.norms[1](x)))  # (P, C * T, width)
+        attended, weights = self.regions_attention(queries, keys_values, training=training)
+        x = x + self.dropout(ops.reshape(self.regions_out(attended), shape), training=training)
 
-        thought = self.think_out(self.think_in(self.norms[2](x)))
-        return x + self.dropout(thought, training=training), past, seen
+        forward = self.think_out(self.think_in(self.norms[2](x)))  # (P, C, T, width)
+        return x + self.dropout(forward, training=training), past, weights
 
     def get_config(self) -> dict[str, Any]:
         """The arguments of `__init__`, for saving."""
@@ -131,21 +140,28 @@ class TransformerSteps(GridSteps):
         regions = [get(f"regions_{number + 1}").output for number in range(len(decoders))]
         self._photo = for_prediction(keras.Model(model.inputs[0], regions))
 
+        # The trained layers again, on inputs of one word: the K hypotheses of a photo stand where
+        # its C captions stood in training.
         word = layers.Input((None, 1), dtype="int32")  # (P, K, 1)
         photo = [layers.Input(part.shape[1:]) for part in regions]
         past = [layers.Input((None, None, 2 * width)) for _ in decoders]  # (P, K, t, 2 * width)
         x = get("word_places")(embedding(word), past=past[0])  # (P, K, 1, width)
         new_past = []
-        for decoder, looked_at, before in zip(decoders, photo, past, strict=True):
-            x, after, seen = decoder(x, looked_at, before)
+        for decoder, keys_values, before in zip(decoders, photo, past, strict=True):
+            x, after, weights = decoder(x, keys_values, before)
             new_past.append(after)
         logits = embedding(norm(x), reverse=True)[:, :, 0]  # (P, K, vocabulary)
+        # The attention weights are the last layer's, whose output makes the next word.
         self._step = for_prediction(
-            keras.Model([word, *photo, *past], [ops.log_softmax(logits), seen, *new_past])
+            keras.Model([word, *photo, *past], [ops.log_softmax(logits), weights, *new_past])
         )
 
     def begin(self, grids: np.ndarray) -> tuple[list[Any], list[np.ndarray]]:
-        """What stays (the regions' keys and values) and the state before the first word."""
+        """What stays the same (keys and values of the regions), and the state before any word.
+
+        grids: (P, regions, D). Both have an array for each layer; the state is the keys and
+        values of no word yet, (P, 1, 0, 2 * width).
+        """
         photo = self.project(grids)
         nothing = np.zeros((len(grids), 1, 0, 2 * self._width), np.float32)  # (P, 1, 0, 2 * width)
         return photo, [nothing] * len(photo)

@@ -64,7 +64,7 @@ def evaluate(
     summary = {
         "split": split,
         "photos": len(names),
-        "decoder": str(captioner.settings(**decoding)),
+        "decoder": str(captioner.decoder.settings(**decoding)),
         "tokenisation": TOKENISATION,
         "scores": _score_table(scores),
         "language": describe_language(texts, references, training_captions(captioner, prepared)),

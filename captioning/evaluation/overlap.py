@@ -41,7 +41,7 @@ def refuse_overlap(
 def training_captions(captioner: Captioner, prepared: Prepared) -> list[str]:
     """The captions that a model was trained on; none unless the data have all of its photos."""
     train = prepared.splits.get("train", [])
-    own = trained_on(captioner.bundle.folder, train, prepared.features.contents)
+    own = trained_on(captioner.trained_model.folder, train, prepared.features.contents)
     if own is not None and len(own) < len(train):
         return []
     return [row for name in train for row in prepared.captions[name]]

@@ -52,7 +52,7 @@ def encode_folder(
     kept = [name for name in names if name in features.vectors]
     missing = {split: [name for name in dataset.listed[split] if name not in features.vectors]}
     splits = {**dataset.splits, split: kept}
-    return Prepared(dataset.captions, splits, captioner.bundle.tokenizer, features, missing)
+    return Prepared(dataset.captions, splits, captioner.trained_model.tokenizer, features, missing)
 
 
 def split_photos(splits: dict[str, list[str]], split: str) -> list[str]:

@@ -20,14 +20,14 @@ def caption_photos(
     Raises `CaptioningError` when the vectors were made by another encoder than the model's.
     """
     check_encoder_fits(captioner, prepared)
-    views = captioner.settings(**decoding).views
+    views = captioner.decoder.settings(**decoding).views
     captions: dict[str, tuple[str, float]] = {}
     for start in range(0, len(names), PHOTOS_AT_ONCE):
         some = names[start : start + PHOTOS_AT_ONCE]
         # Slice by slice: the grids of a whole split don't fit into memory.
-        found = captioner.describe(*read_inputs(captioner, prepared, some, views), **decoding)
+        found = captioner.decoder.decode(*read_inputs(captioner, prepared, some, views), **decoding)
         captions |= {
-            name: (captioner.text(best[0]), best[0].score)
+            name: (captioner.decoder.text(best[0]), best[0].score)
             for name, best in zip(some, found, strict=True)
         }
     return captions
@@ -52,10 +52,10 @@ def read_inputs(
 
 def check_encoder_fits(captioner: Captioner, prepared: Prepared) -> None:
     """Raise `CaptioningError` when the vectors were made by another encoder than the model's."""
-    made_by, wanted = prepared.features.made_by, captioner.bundle.encoder
+    made_by, wanted = prepared.features.made_by, captioner.trained_model.encoder
     for key in wanted:
         if made_by.get(key) != wanted[key]:
             raise CaptioningError(
                 f"the vectors were made with {key} {made_by.get(key)!r}, but the model in "
-                f"{captioner.bundle.folder} was trained with {wanted[key]!r}"
+                f"{captioner.trained_model.folder} was trained with {wanted[key]!r}"
             )

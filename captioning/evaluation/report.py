@@ -209,7 +209,7 @@ def _attention(
         return []  # the template tells it from None
     names = list(photos)
     captions = [result.captions[name][0] for name in names]
-    looks = captioner.look(*read_inputs(captioner, prepared, names), captions)
+    looks = captioner.decoder.attention(*read_inputs(captioner, prepared, names), captions)
     return [
         {
             "name": name,

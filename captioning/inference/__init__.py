@@ -1,1 +1,1 @@
-"""One step after the other: search, captioner, a trained model with its folder."""
+"""From a trained model's folder to captions: models, their descriptions, search, captioner."""

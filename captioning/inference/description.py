@@ -1,12 +1,12 @@
-"""`captioner.json`: what a model's folder says of itself, checked."""
+"""`captioner.json`: the description of a trained model in its folder, read and checked."""
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from captioning.data.text import CLEANING
-from captioning.errors import CaptioningError
+from captioning.errors import CaptioningError, command_line
 from captioning.files.keras_files import LARGEST_JSON
 from captioning.files.text import read_json
 from captioning.inference.settings import STEEPEST, WIDEST_BEAM
@@ -14,16 +14,71 @@ from captioning.vision.encoders import ENCODERS
 from captioning.vision.views import VIEWS
 
 FORMAT = 1
-
+"""Of `captioner.json`; a program of another format refuses the file."""
 
 DESCRIPTION = "captioner.json"
-
 
 MODEL = "model.keras"
 
 
-def _is_number(value: Any, low: float, high: float, kind: type = int | float) -> bool:
-    return isinstance(value, kind) and not isinstance(value, bool) and low <= value <= high
+def read_description(folder: Path) -> dict[str, Any]:
+    """`captioner.json` of a model's folder, checked; takes no time (no Keras).
+
+    Raises `CaptioningError` naming the part that is missing or isn't valid.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise CaptioningError(f"the model's folder {folder} is missing")
+    for part in (DESCRIPTION, MODEL):
+        if not (folder / part).is_file():
+            raise CaptioningError(
+                f"the model's folder {folder} lacks {part}; "
+                f"train it again with: {command_line('train')}"
+            )
+    path = folder / DESCRIPTION
+    description = read_json(path, "the model's description", LARGEST_JSON)
+    if not isinstance(description, dict):
+        raise CaptioningError(f"{path}: expected a JSON object")
+    # Parts before their meaning: what follows may rely on their types.
+    for key, (is_valid, expected) in _PARTS.items():
+        if not is_valid(description.get(key)):
+            raise CaptioningError(f"{path}: {key!r} is missing or no {expected}")
+    if description["format"] != FORMAT:
+        raise CaptioningError(
+            f"{path}: its format is {description['format']}, this program reads format {FORMAT}"
+        )
+    if description["cleaning"] != CLEANING:
+        raise CaptioningError(
+            f"{path}: trained on captions cleaned by {description['cleaning']}, "
+            f"but this program cleans by {CLEANING}"
+        )
+    _check_encoder(path, description["encoder"])
+    return description
+
+
+def read_ensemble_description(folders: Sequence[str | Path]) -> dict[str, Any]:
+    """The description of the first of these models, whose defaults hold; at once (no Keras).
+
+    Raises `CaptioningError` as `read_description` does, and for models of different encoders or
+    vocabularies, which can't decide together.
+    """
+    first, *others = [(Path(folder), read_description(Path(folder))) for folder in folders]
+    for folder, description in others:
+        for key, what in (("encoder", "encoder"), ("words", "vocabulary")):
+            if description[key] != first[1][key]:
+                raise CaptioningError(
+                    f"{first[0]} and {folder} can't decide together: each has another {what}"
+                )
+    return first[1]
+
+
+def _is_number(value: Any, low: float, high: float) -> bool:
+    # bool is a subclass of int, but true is no number to a reader of the file.
+    return isinstance(value, int | float) and not isinstance(value, bool) and low <= value <= high
+
+
+def _is_whole(value: Any, low: int, high: int) -> bool:
+    return isinstance(value, int) and _is_number(value, low, high)
 
 
 def _is_word(value: Any) -> bool:
@@ -35,21 +90,22 @@ def _is_word(value: Any) -> bool:
     )
 
 
+def _is_decoding(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and _is_whole(value.get("beam"), 1, WIDEST_BEAM)
+        and _is_number(value.get("length_power"), -STEEPEST, STEEPEST)
+        and _is_whole(value.get("views", 1), 1, len(VIEWS))
+    )
+
+
 _PARTS: dict[str, tuple[Callable[[Any], bool], str]] = {
-    "format": (lambda v: _is_number(v, 0, 1000, int), "whole number"),
+    "format": (lambda v: _is_whole(v, 0, 1000), "whole number"),
     "encoder": (lambda v: isinstance(v, dict) and isinstance(v.get("weights"), str), "encoder"),
-    "max_length": (lambda v: _is_number(v, 1, 10_000, int), "whole number from 1 to 10,000"),
-    "decoding": (
-        lambda v: (
-            isinstance(v, dict)
-            and _is_number(v.get("beam"), 1, WIDEST_BEAM, int)
-            and _is_number(v.get("length_power"), -STEEPEST, STEEPEST)
-            and _is_number(v.get("views", 1), 1, len(VIEWS), int)
-        ),
-        "set of beam, length_power and views",
-    ),
+    "max_length": (lambda v: _is_whole(v, 1, 10_000), "whole number from 1 to 10,000"),
+    "decoding": (_is_decoding, "set of beam, length_power and views"),
     "cleaning": (lambda v: isinstance(v, dict), "set of rules"),
-    "words": (lambda v: isinstance(v, list) and v and all(map(_is_word, v)), "list of words"),
+    "words": (lambda v: isinstance(v, list) and v != [] and all(map(_is_word, v)), "list of words"),
     "trained_at": (lambda v: isinstance(v, str), "text"),
     "decoder": (lambda v: isinstance(v, str), "text"),
     "training": (lambda v: isinstance(v, dict), "JSON object"),
@@ -57,44 +113,16 @@ _PARTS: dict[str, tuple[Callable[[Any], bool], str]] = {
 """What `captioner.json` must hold: a check of each part, and what it is."""
 
 
-def read_description(folder: Path) -> dict[str, Any]:
-    """`captioner.json` of a model's folder, checked; takes no time (no Keras).
-
-    Raises `CaptioningError` naming the part that is missing or isn't what it must be.
-    """
-    folder = Path(folder)
-    if not folder.is_dir():
-        raise CaptioningError(f"the model's folder {folder} is missing")
-    for part in (DESCRIPTION, MODEL):
-        if not (folder / part).is_file():
-            raise CaptioningError(f"the model's folder {folder} lacks {part}; train it again")
-    about = read_json(folder / DESCRIPTION, "the model's description", LARGEST_JSON)
-    if not isinstance(about, dict):
-        raise CaptioningError(f"{folder / DESCRIPTION}: it is no JSON object")
-    for key, (is_right, what) in _PARTS.items():
-        if not is_right(about.get(key)):
-            raise CaptioningError(f"{folder / DESCRIPTION}: {key!r} is missing or no {what}")
-    if about["format"] != FORMAT:
-        raise CaptioningError(f"{folder / DESCRIPTION}: format {about['format']} is not {FORMAT}")
-    if about["cleaning"] != CLEANING:
-        raise CaptioningError(
-            f"{folder / DESCRIPTION}: trained on captions cleaned by {about['cleaning']}, "
-            f"but this program cleans by {CLEANING}"
-        )
-    _check_encoder(folder, about["encoder"])
-    return about
-
-
-def _check_encoder(folder: Path, signature: dict[str, Any]) -> None:
+def _check_encoder(path: Path, signature: dict[str, Any]) -> None:
+    """Raise `CaptioningError` for an encoder that this program doesn't have, or not like this."""
     name = signature.get("name")
     if not isinstance(name, str) or name not in ENCODERS:
         raise CaptioningError(
-            f"{folder / DESCRIPTION}: trained with the encoder {name!r}; there are "
-            f"{', '.join(ENCODERS)}"
+            f"{path}: trained with the encoder {name!r}; this program has {', '.join(ENCODERS)}"
         )
     for key, ours in ENCODERS[name].as_dict().items():
         if signature.get(key) != ours:
             raise CaptioningError(
-                f"{folder / DESCRIPTION}: trained with {key} {signature.get(key)!r} of {name}, "
+                f"{path}: trained with {key} {signature.get(key)!r} of {name}, "
                 f"but this program's {name} has {ours!r}"
             )

@@ -1,4 +1,4 @@
-"""Where models lie: those that come with the project, and those trained here."""
+"""Where models are: those that come with the project, and those trained here."""
 
 from pathlib import Path
 
@@ -9,24 +9,28 @@ SHIPPED = ("flickr8k", "flickr8k-merge")
 """Models that come with the project, the first preferred."""
 
 DEMO = "demo"
+"""The folder of the demo's model."""
 
 _PACKAGE = Path(__file__).parent.parent
 _CHECKOUT = _PACKAGE.parent / "models"
 
 
 def models_folder() -> Path:
-    """Where models are trained into: a checkout's `models`, or `models` where the user stands."""
+    """Where trained models go: a checkout's `models`, otherwise `models` in the current folder."""
     return _CHECKOUT if (_CHECKOUT / "README.md").is_file() else Path("models")
 
 
 def shipped_folder() -> Path:
-    """Where the shipped models lie: in the checkout, or inside of the installed package."""
+    """Where the shipped models are: in the checkout, or inside the installed package."""
     installed = _PACKAGE / "models"
     return installed if installed.is_dir() else _CHECKOUT
 
 
 def find_model(given: Path) -> Path:
-    """The folder that is there, or else the shipped model of that name ("flickr8k")."""
+    """The given folder if it exists, otherwise the shipped model of that name ("flickr8k").
+
+    Where neither exists, the given folder: reading it says what is missing.
+    """
     given = Path(given)
     shipped = shipped_folder() / given.name
     if not given.exists() and given.name in SHIPPED and shipped.is_dir():
@@ -35,20 +39,21 @@ def find_model(given: Path) -> Path:
 
 
 def choose_model(models: Path, shipped: Path) -> Path:
-    """The folder of the model trained last in `models`, otherwise of one that came along.
+    """The folder of the model trained last in `models`, otherwise of a shipped one.
 
     models, shipped: the folders of `models_folder` and `shipped_folder`. The demo's model, which
-    knows only rendered scenes, is the last resort. Raises `CaptioningError` when there is none.
+    knows only rendered scenes, is the last resort. Raises `CaptioningError` when there is none, and
+    for a broken description in `models`.
     """
-    trained = []
+    trained: list[tuple[str, Path]] = []  # times in ISO 8601, which sort as text
     for description in models.glob(f"*/{DESCRIPTION}"):
         folder = description.parent
         if folder.name not in (*SHIPPED, DEMO):
             trained.append((read_description(folder)["trained_at"], folder))
     if trained:
         return max(trained)[1]
-    there = [folder / name for name in SHIPPED for folder in (models, shipped)]
-    for folder in (*there, models / DEMO):
+    candidates = [folder / name for name in SHIPPED for folder in (models, shipped)]
+    for folder in (*candidates, models / DEMO):
         if (folder / DESCRIPTION).is_file():
             return folder
     raise CaptioningError(

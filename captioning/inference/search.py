@@ -1,32 +1,31 @@
-"""Greedy and beam search over one step function; knows no Keras model.
+"""Greedy search, beam search and sampling over one step function; knows no model.
 
 A step function takes the last words, int (photos, hypotheses), and a state (a list of arrays
-whose first two dimensions are those), and gives log-probabilities
-(photos, hypotheses, vocabulary) of the next word, which the search may write to, and the new state.
+whose first two dimensions are those). It gives log-probabilities (photos, hypotheses, vocabulary)
+of the next word, which the search may write to, and the new state.
 
 Captions end at different lengths. A function `keep`, where there is one, tells the step to go on
-with some of the photos only, whose places it is given: once half of a batch's captions have
-ended, half of its rows are left out. The sizes are halved, never anything between, so that a
-compiled step meets few shapes.
+with some of the photos only, whose rows it is given: once half of a batch's captions have
+finished, half of its rows are dropped. The batch is halved, never cut to any size between, so
+that a compiled step meets few shapes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from captioning.data.text import END, START
-from captioning.inference.settings import SUPPRESSED, DecodingSettings
+from captioning.inference.settings import DecodingSettings
 
 Step = Callable[[np.ndarray, list[np.ndarray]], tuple[np.ndarray, list[np.ndarray]]]
-
 
 Keep = Callable[[np.ndarray], None]
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """A caption as numbers without markers, and the log-probability of all its words and end."""
+    """A caption as tokens without markers, and the log-probability of all its words and end."""
 
     tokens: tuple[int, ...]
     log_probability: float
@@ -37,73 +36,56 @@ class Hypothesis:
         return self.log_probability / (len(self.tokens) + 1)
 
 
-def decode(
+def search(
     step: Step,
     state: list[np.ndarray],
     photos: int,
     settings: DecodingSettings,
     keep: Keep | None = None,
 ) -> list[list[Hypothesis]]:
-    """Hypotheses of each photo, best first: one by greedy search, or a beam's."""
+    """Hypotheses of each photo, best first: one by greedy search, or those of a beam."""
     if settings.beam == 1 and not settings.no_repeat:
-        found = greedy(step, state, photos, settings.max_words, settings.never, keep)
-        return [[hypothesis] for hypothesis in found]
-    return beam_search(
-        step,
-        state,
-        photos,
-        settings.max_words,
-        settings.beam,
-        settings.length_power,
-        settings.never,
-        settings.no_repeat,
-        keep,
-    )
+        return [[hypothesis] for hypothesis in greedy(step, state, photos, settings, keep)]
+    return beam_search(step, state, photos, settings, keep)
 
 
 def greedy(
     step: Step,
     state: list[np.ndarray],
     photos: int,
-    max_length: int,
-    never: Sequence[int] = SUPPRESSED,
+    settings: DecodingSettings,
     keep: Keep | None = None,
 ) -> list[Hypothesis]:
-    """The likeliest word each time, for `photos` photos side by side, up to max_length words."""
-    said = np.full((photos, max_length + 1), END, np.int32)
+    """The likeliest word each time, for `photos` photos side by side.
+
+    Of the settings, `max_words` and `suppressed` count.
+    """
+    tokens = np.full((photos, settings.max_words + 1), END, np.int32)
     totals = np.zeros(photos)
-    left = np.arange(photos)  # the photos that the rows of a step are of
+    photo_of = np.arange(photos)  # (rows,): the photo that each row of a step belongs to
     words = np.full((photos, 1), START, np.int32)
     running = np.ones(photos, bool)
-    for length in range(max_length + 1):
+    for length in range(settings.max_words + 1):
         log_probabilities, state = step(words, state)
-        log_probabilities = _silence(log_probabilities, never, first=not length)
-        log_probabilities = log_probabilities[:, 0]  # (photos left, vocabulary)
-        room = length < max_length
-        best = log_probabilities.argmax(-1) if room else np.full(len(left), END)
+        log_probabilities = _suppress(log_probabilities, settings, first=not length)
+        log_probabilities = log_probabilities[:, 0]  # (rows, vocabulary)
+        # A caption that is as long as it may be ends here, whatever the likeliest word is.
+        has_room = length < settings.max_words
+        best = log_probabilities.argmax(-1) if has_room else np.full(len(photo_of), END)
         gains = np.take_along_axis(log_probabilities, best[:, None], axis=1)[:, 0]
-        totals[left] += np.where(running, gains, 0.0)
+        # Finished rows stay in the batch until it is halved: they gain nothing and repeat the end.
+        totals[photo_of] += np.where(running, gains, 0.0)
         best = np.where(running, best, END)
-        said[left, length] = best
+        tokens[photo_of, length] = best
         running &= best != END
         if not running.any():
             break
         words = best[:, None].astype(np.int32)
         rows = _rows_to_keep(running, keep)
-        if len(rows) < len(left):
-            left, words, running = left[rows], words[rows], running[rows]
+        if len(rows) < len(photo_of):
+            photo_of, words, running = photo_of[rows], words[rows], running[rows]
             state = [part[rows] for part in state]
-    return [Hypothesis(_words(row), float(t)) for row, t in zip(said, totals, strict=True)]
-
-
-def _rows_to_keep(running: np.ndarray, keep: Keep | None) -> np.ndarray:
-    """All rows, or, once half of them have ended, half of them, and `keep` is told."""
-    half = (len(running) + 1) // 2
-    if keep is None or running.sum() > half or half == len(running):
-        return np.arange(len(running))
-    rows = np.sort(np.argsort(~running, kind="stable")[:half])
-    keep(rows)
-    return rows
+    return [Hypothesis(_words(row), float(t)) for row, t in zip(tokens, totals, strict=True)]
 
 
 def sample(
@@ -111,29 +93,31 @@ def sample(
     state: list[np.ndarray],
     photos: int,
     samples: int,
-    max_length: int,
+    settings: DecodingSettings,
     generator: np.random.Generator,
-    never: Sequence[int] = SUPPRESSED,
 ) -> list[list[list[int]]]:
-    """Captions drawn word by word as likely as the model holds them, `samples` a photo.
+    """Captions drawn word by word with the model's probabilities, `samples` of each photo.
 
-    Draws by adding Gumbel noise to the log-probabilities and taking the largest.
+    Of the settings, `max_words` and `suppressed` count. A caption that was cut off at `max_words`
+    has as many tokens.
     """
     state = [np.repeat(part, samples, axis=1) for part in state]  # (photos, samples, ...)
     words = np.full((photos, samples), START, np.int32)
     running = np.ones((photos, samples), bool)
-    said = []
-    for _ in range(max_length):
+    drawn: list[np.ndarray] = []
+    for _ in range(settings.max_words):
         log_probabilities, state = step(words, state)
-        log_probabilities = _silence(log_probabilities, never, first=not said)
+        log_probabilities = _suppress(log_probabilities, settings, first=not drawn)
+        # The Gumbel-max trick: the largest of log-probabilities with Gumbel noise added is a draw
+        # from the distribution, for all rows at once and without a cumulative sum.
         noise = generator.random(log_probabilities.shape, np.float32)
-        drawn = (log_probabilities - np.log(-np.log(noise + 1e-20) + 1e-20)).argmax(-1)
-        words = np.where(running, drawn, END).astype(np.int32)  # (photos, samples)
-        said.append(words)
+        best = (log_probabilities - np.log(-np.log(noise + 1e-20) + 1e-20)).argmax(-1)
+        words = np.where(running, best, END).astype(np.int32)  # (photos, samples)
+        drawn.append(words)
         running &= words != END
         if not running.any():
             break
-    rows = np.stack(said, axis=-1)  # (photos, samples, steps)
+    rows = np.stack(drawn, axis=-1)  # (photos, samples, steps)
     return [[list(_words(row)) for row in photo] for photo in rows]
 
 
@@ -141,114 +125,149 @@ def beam_search(
     step: Step,
     state: list[np.ndarray],
     photos: int,
-    max_length: int,
-    beam: int = 5,
-    length_power: float = 0.7,
-    never: Sequence[int] = SUPPRESSED,
-    no_repeat: int = 0,
+    settings: DecodingSettings,
     keep: Keep | None = None,
 ) -> list[list[Hypothesis]]:
     """Up to `beam` captions a photo, best first, ranked by log-probability / length**length_power.
 
-    A finished hypothesis leaves the beam for a pool of the best `beam` and is frozen there. A
-    photo is done when its pool is full and the best open hypothesis ranks below the pool's
-    worst (Wu et al. 2016, https://arxiv.org/abs/1609.08144, for the length normalisation). With
-    `no_repeat` 3, no three words come twice in a caption.
+    A finished hypothesis leaves the beam for a pool of the best `beam`, and nothing changes it
+    there. A photo is done when its pool is full and its best running hypothesis ranks below the
+    pool's worst (Wu et al. 2016, https://arxiv.org/abs/1609.08144, for the length normalisation).
     """
+    beam, power = settings.beam, settings.length_power
     found: list[list[Hypothesis]] = [[]] * photos
-    left = np.arange(photos)  # the photos that the rows of a step are of
+    photo_of = np.arange(photos)  # (rows,): the photo that each row of a step belongs to
     running = np.ones(photos, bool)
-    words = np.full((photos, 1), START, np.int32)  # before the first word all hypotheses are one
+    # Before the first word a photo has one hypothesis, not `beam` equal ones: those would fill the
+    # beam with copies of one continuation.
+    words = np.full((photos, 1), START, np.int32)
     totals = np.zeros((photos, 1))
-    said = np.full((photos, 1, max_length + 1), END, np.int32)
-    pool = _Pool(photos, beam, max_length)
+    tokens = np.full((photos, 1, settings.max_words + 1), END, np.int32)
+    pool = _Pool(photos, beam, settings.max_words)
 
-    for length in range(1, max_length + 2):
+    for length in range(1, settings.max_words + 2):
         log_probabilities, state = step(words, state)
-        log_probabilities = _silence(log_probabilities, never, first=length == 1)
-        if no_repeat:
-            _forbid_repeats(log_probabilities, said[..., : length - 1], no_repeat)
-        if length == max_length + 1:  # no room for another word
-            log_probabilities[..., np.arange(log_probabilities.shape[-1]) != END] = -np.inf
+        log_probabilities = _allowed(log_probabilities, tokens[..., : length - 1], settings)
+        # Twice the beam: at most `beam` of the best continuations end, one for each parent, so
+        # at least `beam` of them can go on.
         totals, parents, words = _continuations(totals, log_probabilities, 2 * beam)
-        rows = np.arange(len(left))[:, None]
-        said = said[rows, parents]  # (photos left, 2 * beam, steps)
-        said[..., length - 1] = words
-        pool.take(totals, words, said, length**length_power)
+        rows = np.arange(len(photo_of))[:, None]
+        tokens = tokens[rows, parents]  # (rows, 2 * beam, max_words + 1)
+        tokens[..., length - 1] = words
+        pool.take(totals, words, tokens, length**power)
 
-        # The best that go on are the new beam.
+        # The best that go on are the new beam: the sort is stable, so their order stays. Where
+        # there are too few (a small vocabulary), finished ones fill it at -inf.
         going_on = np.argsort(words == END, axis=1, kind="stable")[:, :beam]
         totals = np.where(words == END, -np.inf, totals)[rows, going_on]
         words = words[rows, going_on].astype(np.int32)
-        said = said[rows, going_on]
-        ended = totals[:, 0] / length**length_power <= pool.ranks[:, -1]
-        if length == max_length + 1:
+        tokens = tokens[rows, going_on]
+        # Totals only fall, so a running hypothesis that ranks below the whole pool now is given
+        # up, though a length_power above 0 could raise its rank again. An empty place of the pool
+        # ranks at -inf, so a pool that isn't full never stops the search.
+        ended = totals[:, 0] / length**power <= pool.ranks[:, -1]
+        if length == settings.max_words + 1:
             ended[:] = True
-        for row in np.flatnonzero(running & ended):
-            found[left[row]] = pool.hypotheses(row)
+        for row in map(int, np.flatnonzero(running & ended)):
+            found[photo_of[row]] = pool.hypotheses(row)
         running &= ~ended
         if not running.any():
             break
+        # The state is of the hypotheses before this step: each takes its parent's.
         kept = _rows_to_keep(running, keep)
         state = [part[kept[:, None], parents[rows, going_on][kept]] for part in state]
-        left, running, words, totals, said = (
-            part[kept] for part in (left, running, words, totals, said)
-        )
+        photo_of, running, words = photo_of[kept], running[kept], words[kept]
+        totals, tokens = totals[kept], tokens[kept]
         pool.keep(kept)
     return found
 
 
 class _Pool:
-    """The best finished hypotheses of each photo, best first; places are empty at rank -inf."""
+    """The best finished hypotheses of each photo, best first; empty places rank at -inf."""
 
-    def __init__(self, photos: int, size: int, max_length: int) -> None:
+    def __init__(self, photos: int, size: int, max_words: int) -> None:
         self.ranks = np.full((photos, size), -np.inf)
         self._totals = self.ranks.copy()
-        self._said = np.full((photos, size, max_length + 1), END, np.int32)
+        self._tokens = np.full((photos, size, max_words + 1), END, np.int32)
 
-    def take(self, totals: np.ndarray, words: np.ndarray, said: np.ndarray, divisor: float) -> None:
-        """Let those of the best `size` candidates compete that end with their last word.
+    def take(
+        self, totals: np.ndarray, words: np.ndarray, tokens: np.ndarray, divisor: float
+    ) -> None:
+        """Let those of the best `size` candidates compete whose last word is the end.
 
-        totals: (photos, N), best first; words: the last ones, (photos, N); said: (photos, N,
+        totals: (photos, N), best first; words: the last ones, (photos, N); tokens: (photos, N,
         steps). A candidate's rank is its total divided by `divisor`.
         """
         size = self.ranks.shape[1]
         ranks = np.where(words == END, totals / divisor, -np.inf)
+        # Candidates past the beam's width are there to refill the beam, not to finish: a beam of
+        # `size` would not have reached them.
         ranks[:, size:] = -np.inf
         rows = np.arange(len(ranks))[:, None]
         self.ranks, place = _largest(np.concatenate([self.ranks, ranks], axis=1), size)
         self._totals = np.concatenate([self._totals, totals], axis=1)[rows, place]
-        self._said = np.concatenate([self._said, said], axis=1)[rows, place]
+        self._tokens = np.concatenate([self._tokens, tokens], axis=1)[rows, place]
 
     def keep(self, rows: np.ndarray) -> None:
-        """Go on with some photos."""
-        self.ranks, self._totals, self._said = (
-            part[rows] for part in (self.ranks, self._totals, self._said)
-        )
+        """Go on with some of the photos."""
+        self.ranks, self._totals = self.ranks[rows], self._totals[rows]
+        self._tokens = self._tokens[rows]
 
     def hypotheses(self, row: int) -> list[Hypothesis]:
         """The filled places of one photo."""
         return [
-            Hypothesis(_words(self._said[row, place]), float(self._totals[row, place]))
+            Hypothesis(_words(self._tokens[row, place]), float(self._totals[row, place]))
             for place in np.flatnonzero(self.ranks[row] > -np.inf)
         ]
 
 
-def _silence(log_probabilities: np.ndarray, never: Sequence[int], first: bool) -> np.ndarray:
+def _rows_to_keep(running: np.ndarray, keep: Keep | None) -> np.ndarray:
+    """All rows, or, once half of them have finished, half of them, and `keep` is told.
+
+    Where fewer than half are running, some finished rows fill the half.
+    """
+    half = (len(running) + 1) // 2
+    if keep is None or running.sum() > half or half == len(running):
+        return np.arange(len(running))
+    # Running rows first, and back in order, so that the photos of a batch keep their order.
+    rows = np.sort(np.argsort(~running, kind="stable")[:half])
+    keep(rows)
+    return rows
+
+
+def _suppress(log_probabilities: np.ndarray, settings: DecodingSettings, first: bool) -> np.ndarray:
     log_probabilities = np.require(log_probabilities, np.float32, "W")  # copied only if need be
-    # A caption has a word at least: the end can't be the first thing said.
-    log_probabilities[..., [*never, END] if first else list(never)] = -np.inf
+    # A caption has at least one word: the end can't be the first token.
+    suppressed = [*settings.suppressed, END] if first else list(settings.suppressed)
+    log_probabilities[..., suppressed] = -np.inf
     return log_probabilities
 
 
-def _forbid_repeats(log_probabilities: np.ndarray, said: np.ndarray, count: int) -> None:
-    """Silence the words that would say `count` words of `said`, (P, K, words), again (in place)."""
-    words = said.shape[-1]
-    last = said[..., words - count + 1 :]  # (P, K, count - 1)
+def _allowed(
+    log_probabilities: np.ndarray, tokens: np.ndarray, settings: DecodingSettings
+) -> np.ndarray:
+    """Log-probabilities of what may follow `tokens`, (P, K, words); -inf for all else."""
+    words = tokens.shape[-1]
+    log_probabilities = _suppress(log_probabilities, settings, first=words == 0)
+    if settings.no_repeat:
+        _forbid_repeats(log_probabilities, tokens, settings.no_repeat)
+    if words == settings.max_words:  # no room for another word
+        log_probabilities[..., np.arange(log_probabilities.shape[-1]) != END] = -np.inf
+    return log_probabilities
+
+
+def _forbid_repeats(log_probabilities: np.ndarray, tokens: np.ndarray, count: int) -> None:
+    """Suppress, in place, words that would complete an n-gram of `tokens` a second time.
+
+    tokens: (P, K, words); count: the n of the n-gram.
+    """
+    words = tokens.shape[-1]
+    last = tokens[..., words - count + 1 :]  # (P, K, count - 1)
+    # Wherever the last count - 1 words stood before, the word after them then may not follow now.
     for start in range(words - count + 1):
-        again = (said[..., start : start + count - 1] == last).all(axis=-1)  # (P, K)
+        again = (tokens[..., start : start + count - 1] == last).all(axis=-1)  # (P, K)
         photos, hypotheses = np.nonzero(again)
-        after = said[photos, hypotheses, start + count - 1]
+        after = tokens[photos, hypotheses, start + count - 1]
         log_probabilities[photos, hypotheses, after] = -np.inf
 
 
@@ -257,33 +276,40 @@ def _continuations(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The `count` likeliest continuations of a photo's hypotheses: totals, parents, words.
 
-    totals: (P, K); log_probabilities: (P, K, vocabulary). Column c of 256 is the words c, c + 256,
-    c + 512 and so on. The best `count` words lie in the `count` columns with the best maxima, and
-    maxima are found in a tenth of the time that a partition takes: the longer the rows of
-    columns, the faster, until the partition of the maxima costs more than it saves.
+    totals: (P, K); log_probabilities: (P, K, vocabulary). Gives (P, count) of each, best first;
+    parents are places among the K.
+
+    To partition all K * vocabulary sums is slow. So each hypothesis' vocabulary is written in rows
+    of 256: column c holds the words c, c + 256, c + 512 and so on. The best `count` words lie in
+    the `count` columns with the best maxima: any other column's best is beaten by `count` maxima.
+    Maxima are found in a tenth of the time that a partition takes. The longer the rows, the faster
+    the maxima, until the partition of the maxima costs more than it saves.
     """
     photos, hypotheses, vocabulary = log_probabilities.shape
     columns = min(256, vocabulary)
     whole = vocabulary // columns * columns
     maxima = log_probabilities[..., :whole].reshape(photos, hypotheses, -1, columns).max(axis=2)
-    rest = maxima[..., : vocabulary - whole]  # (P, K, words that fill no row of columns)
+    # The words that fill no row stand under the first columns.
+    rest = maxima[..., : vocabulary - whole]  # (P, K, fewer than columns), a view of `maxima`
     np.maximum(rest, log_probabilities[..., whole:], out=rest)
     maxima = maxima + totals[..., None]  # (P, K, columns)
     _, places = _largest(maxima.reshape(photos, -1), count)  # (P, N)
     rows = np.arange(photos)[:, None]
     parents, column = places // columns, places % columns
+    # All words of those columns, few enough for a partition.
     words = column[..., None] + np.arange(0, vocabulary, columns)  # (P, N, words of a column)
-    there = words < vocabulary
-    words = np.where(there, words, 0)
+    exists = words < vocabulary  # the last row may not reach so far
+    words = np.where(exists, words, 0)
     gains = log_probabilities[rows[..., None], parents[..., None], words]
-    few = np.where(there, totals[rows, parents][..., None] + gains, -np.inf)  # (P, N, ...)
-    totals, best = _largest(few.reshape(photos, -1), count)
+    few = np.where(exists, totals[rows, parents][..., None] + gains, -np.inf)  # (P, N, ...)
+    totals, best = _largest(few.reshape(photos, -1), count)  # (P, count)
     return totals, parents[rows, best // few.shape[-1]], words.reshape(photos, -1)[rows, best]
 
 
 def _largest(values: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """The `count` largest of each row, largest first, and where they stood."""
+    """The `count` largest of each row, largest first, and their places in it."""
     count = min(count, values.shape[1])
+    # Partition first: it is linear, and only the few that it finds are sorted.
     places = np.argpartition(-values, count - 1, axis=1)[:, :count]
     rows = np.arange(len(values))[:, None]
     order = np.argsort(-values[rows, places], axis=1, kind="stable")
@@ -292,5 +318,6 @@ def _largest(values: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _words(row: np.ndarray) -> tuple[int, ...]:
+    """The tokens before the end marker."""
     tokens = row.tolist()
     return tuple(tokens[: tokens.index(END)] if END in tokens else tokens)

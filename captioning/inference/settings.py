@@ -1,26 +1,37 @@
-"""How to decode, as values: what `search` follows, checked where people name them."""
+"""How to decode, as values: what a caller asks for, and what `search` follows."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from captioning.data.text import PADDING, START, UNKNOWN
+from captioning.data.text import PADDING, START, UNKNOWN, Tokenizer, clean_caption
 
-WIDEST_BEAM, STEEPEST = 1000, 100
-"""The most that a beam and a length power may be: wider ones fill any memory."""
+WIDEST_BEAM = 1000
+"""The most that a beam may be: wider ones fill any memory."""
+
+STEEPEST = 100
+"""The most that a length power may be, up or down."""
 
 SUPPRESSED = (PADDING, START, UNKNOWN)
+"""Tokens that no caption may hold."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class DecodingSettings:
-    """How to decode. beam: 1 is greedy; max_words: of a caption; views: of each photo, for the
-    decoders that look, the mean over them decides; the rest as in `beam_search`.
+    """How to decode, all of it.
+
+    max_words: of a caption; beam: how many hypotheses of a photo go on side by side, 1 is greedy;
+    length_power: hypotheses rank by log-probability / length**length_power; no_repeat: no n-gram
+    of so many words comes twice in a caption, 0 for no such rule; suppressed: tokens that are
+    never generated; views: so many of `views.VIEWS` of each photo decide together, for decoders
+    that read grids; 0 for others.
     """
 
-    beam: int
-    length_power: float
     max_words: int
+    beam: int = 1
+    length_power: float = 0.7
     no_repeat: int = 0
-    never: tuple[int, ...] = SUPPRESSED
+    suppressed: tuple[int, ...] = SUPPRESSED
     views: int = 1
 
     def __str__(self) -> str:
@@ -29,3 +40,41 @@ class DecodingSettings:
         if self.beam == 1 and not self.no_repeat:
             return f"greedy{views}"
         return f"beam {self.beam}, length power {self.length_power}{rule}{views}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodingOptions:
+    """What a caller asks for; None, 0 or nothing leaves it to the model.
+
+    As in `DecodingSettings`, but ban: words that are never generated, instead of tokens. Words
+    that the model doesn't know it can't generate anyway.
+    """
+
+    beam: int | None = None
+    length_power: float | None = None
+    no_repeat: int = 0
+    max_words: int | None = None
+    ban: Iterable[str] = ()
+    views: int | None = None
+
+    def resolve(
+        self, defaults: Mapping[str, Any], tokenizer: Tokenizer, max_length: int, reads_grids: bool
+    ) -> DecodingSettings:
+        """The settings for a model: what was asked for, and the model's own in all other things.
+
+        defaults: "beam", "length_power" and "views" of its description; max_length: words of the
+        longest caption it was trained on, which no caption exceeds.
+        """
+        encoded = [tokenizer.encode(clean_caption(word)) for word in self.ban]
+        # An unknown word is encoded as <unk>, which is suppressed already.
+        banned = {token for tokens in encoded for token in tokens} - {UNKNOWN}
+        return DecodingSettings(
+            max_words=min(max_length, self.max_words or max_length),
+            beam=defaults["beam"] if self.beam is None else self.beam,
+            length_power=(
+                defaults["length_power"] if self.length_power is None else self.length_power
+            ),
+            no_repeat=self.no_repeat,
+            suppressed=(*SUPPRESSED, *sorted(banned)),
+            views=(self.views or defaults.get("views", 1)) if reads_grids else 0,
+        )

@@ -1,4 +1,4 @@
-"""A trained model's folder: save, load, check. Loading needs nothing but the folder.
+"""A trained model's folder, written and read. Loading needs nothing but the folder.
 
 `model.keras`     architecture and weights, the weights in half precision
 `captioner.json`  vocabulary and cleaning rules, encoder and its preprocessing, maximal length,
@@ -27,8 +27,9 @@ from captioning.inference.description import DESCRIPTION, FORMAT, MODEL, read_de
 class TrainedModel:
     """A trained model and all it takes to use it.
 
-    encoder: the signature (settings and weights' fingerprint) of the encoder it was trained
-    with; decoding: {"beam", "length_power"}; about: all of captioner.json.
+    model: the Keras model; encoder: the signature (settings and weights' fingerprint) of the
+    encoder it was trained with; max_length: words of the longest training caption; decoding: the
+    defaults, {"beam", "length_power"} and perhaps "views"; description: all of captioner.json.
     """
 
     folder: Path
@@ -37,7 +38,7 @@ class TrainedModel:
     encoder: dict[str, Any]
     max_length: int
     decoding: dict[str, Any]
-    about: dict[str, Any]
+    description: dict[str, Any]
 
 
 def save_trained_model(
@@ -48,15 +49,19 @@ def save_trained_model(
     max_length: int,
     training: dict[str, Any],
 ) -> None:
-    """Write a model's folder; `captioner.json` comes last, so a folder that has it is whole."""
+    """Write a model's folder; `captioner.json` comes last, so a folder that has it is whole.
+
+    encoder: the signature of the encoder; training: how it was trained, for `captioner.json`.
+    """
     import keras
 
     folder = Path(folder)
+    # An old description would vouch for a new network if the run were killed between the two.
     (folder / DESCRIPTION).unlink(missing_ok=True)
     with written_whole(folder / MODEL) as beside:
         keras.Model(model.inputs, model.outputs, name=model.name).save(beside)  # no optimizer
         _halve_weights(beside)
-    about = {
+    description = {
         "format": FORMAT,
         "decoder": model.name,
         "encoder": encoder,
@@ -72,11 +77,14 @@ def save_trained_model(
         },
         "words": list(tokenizer.words),
     }
-    write_json(folder / DESCRIPTION, about)
+    write_json(folder / DESCRIPTION, description)
 
 
 def _halve_weights(file: Path) -> None:
-    """Rewrite the weights inside a .keras file as float16: half the size, the same captions."""
+    """Rewrite the weights inside a .keras file as float16: half the size, the same captions.
+
+    Keras casts them to each variable's own type on loading.
+    """
     import h5py
     import numpy as np
 
@@ -91,10 +99,12 @@ def _halve_weights(file: Path) -> None:
                 made = new.require_group(name)
             else:
                 values = item[()]
+                # Above 65504 float16 is infinite; numbers like these, and integers, stay.
                 small = values.dtype == np.float32 and np.abs(values).max(initial=0) < 65504
                 made = new.create_dataset(name, data=values.astype("float16") if small else values)
             made.attrs.update(item.attrs)
 
+        # Group by group, so that Keras finds each layer's weights at the same path.
         new.attrs.update(old.attrs)
         old.visititems(copy)
     members["model.weights.h5"] = smaller.getvalue()
@@ -107,11 +117,11 @@ def load_trained_model(folder: Path) -> TrainedModel:
     """Load a model's folder. Raises `CaptioningError` when its parts are missing or don't fit."""
     import keras
 
-    from captioning.decoders.build import STEPS  # their layers' names are in the file
+    from captioning.decoders.build import STEPS  # registers the layers that the file names
 
     folder = Path(folder)
-    about = read_description(folder)
-    tokenizer = Tokenizer(tuple(about["words"]))
+    description = read_description(folder)
+    tokenizer = Tokenizer(tuple(description["words"]))
     check_keras_file(folder / MODEL)
     try:
         model = keras.models.load_model(folder / MODEL, compile=False, safe_mode=True)
@@ -120,17 +130,28 @@ def load_trained_model(folder: Path) -> TrainedModel:
         raise CaptioningError(f"cannot read {folder / MODEL}: {reason}") from None
     if model.name not in STEPS or len(model.inputs) != 2:
         raise CaptioningError(f"{folder / MODEL} is no decoder: its name is {model.name[:50]!r}")
-    words, vector_size = model.outputs[0].shape[-1], model.inputs[0].shape[-1]
-    if words != tokenizer.size:
+    _check_fits(folder, model, tokenizer, description["encoder"])
+    return TrainedModel(
+        folder,
+        model,
+        tokenizer,
+        description["encoder"],
+        description["max_length"],
+        description["decoding"],
+        description,
+    )
+
+
+def _check_fits(folder: Path, model: Any, tokenizer: Tokenizer, encoder: dict[str, Any]) -> None:
+    """Raise `CaptioningError` when the network is of another model than its description."""
+    tokens, vector_size = model.outputs[0].shape[-1], model.inputs[0].shape[-1]
+    if tokens != tokenizer.size:
         raise CaptioningError(
-            f"{folder / MODEL} tells {words} words apart, but {DESCRIPTION} beside it has "
-            f"{tokenizer.size}: they are of two models"
+            f"{folder / MODEL} has a vocabulary of {tokens} tokens, but {DESCRIPTION} beside it "
+            f"has {tokenizer.size}: they are of two models"
         )
-    if vector_size != about["encoder"]["vector_size"]:
+    if vector_size != encoder["vector_size"]:
         raise CaptioningError(
             f"{folder / MODEL} reads vectors of {vector_size} numbers, but the encoder named in "
-            f"{DESCRIPTION} gives {about['encoder']['vector_size']}: they are of two models"
+            f"{DESCRIPTION} gives {encoder['vector_size']}: they are of two models"
         )
-    return TrainedModel(
-        folder, model, tokenizer, about["encoder"], about["max_length"], about["decoding"], about
-    )

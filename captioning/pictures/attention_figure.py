@@ -28,11 +28,11 @@ def draw_attention(
     photo that can't be read.
     """
     image = open_image(photo, max_pixels)
-    pixels = to_array(image, captioner.bundle.encoder["size"])[None]  # (1, size, size, 3)
-    maps = captioner.look(*captioner.encode(pixels), [caption])
+    pixels = to_array(image, captioner.trained_model.encoder["size"])[None]  # (1, size, size, 3)
+    maps = captioner.decoder.attention(*captioner.encode(pixels), [caption])
     if maps is None:
         raise CaptioningError(
-            f"the model in {captioner.bundle.folder} reads a photo as one vector and has no "
+            f"the model in {captioner.trained_model.folder} reads a photo as one vector and has no "
             "attention to draw; take a model with an attention or a transformer decoder"
         )
     return draw_attention_maps(image, caption.split(), maps[0])

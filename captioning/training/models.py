@@ -6,7 +6,7 @@ import numpy as np
 from captioning.backend import uses_xla
 from captioning.data.prepared import Prepared
 from captioning.decoders.build import build_decoder
-from captioning.decoders.kinds import READ_GRIDS
+from captioning.decoders.kinds import READ_GRIDS, Architecture
 from captioning.training.batches import grids_of
 from captioning.training.losses import WordLoss
 from captioning.training.settings import TrainingSettings
@@ -27,15 +27,8 @@ def new_model(prepared: Prepared, settings: TrainingSettings) -> keras.Model:
         photos = grids_of(prepared)[np.sort(rows)].astype(np.float32)  # (P, regions, D)
     else:
         photos = prepared.features.matrix(names)  # (P, D)
-    model = build_decoder(
-        settings.decoder,
-        photos.shape[1:],
-        prepared.tokenizer.size,
-        prepared.longest,
-        settings.width,
-        settings.dropout,
-        settings.depth,
-    )
+    architecture = Architecture(settings.decoder, settings.width, settings.dropout, settings.depth)
+    model = build_decoder(architecture, photos.shape[1:], prepared.tokenizer.size, prepared.longest)
     model.get_layer("standardise").adapt(photos)
     return model
 

@@ -86,7 +86,7 @@ def _save(
     """Write the model's folder, `trained_on.txt` before the model: no model is without it."""
     save_figure(draw_model(model), output / "model.png")
     initial = starting_point.initial
-    before = initial.about["training"] if initial else None
+    before = initial.description["training"] if initial else None
     training: dict[str, Any] = {
         "settings": progress.settings,
         "data": progress.data,

@@ -27,6 +27,7 @@ from captioning.decoders.build import steps_of
 from captioning.decoders.kinds import READ_GRIDS
 from captioning.errors import CaptioningError
 from captioning.inference.search import greedy, sample
+from captioning.inference.settings import DecodingSettings
 from captioning.training.batches import (
     Batches,
     CaptionBatches,
@@ -215,7 +216,7 @@ def _sample(
         state,
         len(inputs),
         settings.samples,
-        settings.longest,
+        DecodingSettings(max_words=settings.longest),
         generator,
     )
 
@@ -230,7 +231,7 @@ def cider_of_greedy_captions(steps: Any, photos: FinetuningSplit, longest: int) 
             lambda words, state, photo=photo: steps.step(words, photo, state),
             state,
             len(rows),
-            longest,
+            DecodingSettings(max_words=longest),
         )
         scores += [photos.rewards.of(start + i, list(h.tokens)) for i, h in enumerate(found)]
     return 100 * float(np.mean(scores))

@@ -1,4 +1,4 @@
-"""Greedy and beam search on a step function of readable words, against exhaustive search."""
+"""Greedy search and beam search over tables of log-probabilities, against exhaustive search."""
 
 import itertools
 from collections.abc import Callable
@@ -8,6 +8,7 @@ import pytest
 
 from captioning.data.text import END, START, Tokenizer
 from captioning.inference.search import beam_search, greedy
+from captioning.inference.settings import DecodingSettings
 
 TOKENIZER = Tokenizer(("a", "dog", "runs", "here"))
 SIZE = TOKENIZER.size
@@ -50,7 +51,8 @@ def start_state(photos: int) -> list[np.ndarray]:
 @pytest.mark.parametrize("power", [0.0, 0.7, 1.0])
 def test_a_wide_beam_finds_what_exhaustive_search_finds(power: float) -> None:
     tables = random_tables(6, seed=1)
-    found = beam_search(table_step(tables), start_state(6), 6, 3, beam=64, length_power=power)
+    settings = DecodingSettings(max_words=3, beam=64, length_power=power)
+    found = beam_search(table_step(tables), start_state(6), 6, settings)
     for photo in range(6):
         wanted = exhaustive(tables[photo], 3, power)[:5]
         for (_, total, tokens), hypothesis in zip(wanted, found[photo][:5], strict=True):
@@ -60,16 +62,17 @@ def test_a_wide_beam_finds_what_exhaustive_search_finds(power: float) -> None:
 
 def test_photos_in_one_batch_are_decoded_as_if_alone() -> None:
     tables = random_tables(5, seed=2)
-    together = beam_search(table_step(tables), start_state(5), 5, 6, beam=3)
+    settings = DecodingSettings(max_words=6, beam=3)
+    together = beam_search(table_step(tables), start_state(5), 5, settings)
     for photo in range(5):
-        alone = beam_search(table_step(tables[photo : photo + 1]), start_state(1), 1, 6, beam=3)
+        alone = beam_search(table_step(tables[photo : photo + 1]), start_state(1), 1, settings)
         assert [h.tokens for h in alone[0]] == [h.tokens for h in together[photo]]
 
 
-def test_greedy_takes_the_likeliest_word_and_never_says_markers_or_unk() -> None:
+def test_greedy_takes_the_likeliest_word_and_generates_no_markers_or_unk() -> None:
     tables = random_tables(20, seed=3)
     tables[..., [0, 1, 3]] += 20  # the markers and <unk> would win everywhere
-    found = greedy(table_step(tables), start_state(20), 20, 6)
+    found = greedy(table_step(tables), start_state(20), 20, DecodingSettings(max_words=6))
     for photo, hypothesis in enumerate(found):
         path = [START, START]
         for _ in range(6):
@@ -84,10 +87,11 @@ def test_greedy_takes_the_likeliest_word_and_never_says_markers_or_unk() -> None
 
 def test_a_caption_has_a_word_at_least() -> None:
     tables = random_tables(4, seed=4)
+    settings = DecodingSettings(max_words=6, beam=3)
     tables[..., END] += 30
-    found = greedy(table_step(tables), start_state(4), 4, 6)
+    found = greedy(table_step(tables), start_state(4), 4, settings)
     assert all(len(hypothesis.tokens) == 1 for hypothesis in found)
-    for best, *_ in beam_search(table_step(tables), start_state(4), 4, 6, beam=3):
+    for best, *_ in beam_search(table_step(tables), start_state(4), 4, settings):
         assert len(best.tokens) == 1
 
 
@@ -102,12 +106,13 @@ def test_the_step_is_fed_readable_words_and_stops_at_the_end() -> None:
         return scores, [state[0] + 1]
 
     state = [np.zeros((2, 1), int)]
-    hypothesis = greedy(step, state, 2, 20)[0]
+    settings = DecodingSettings(max_words=20)
+    hypothesis = greedy(step, state, 2, settings)[0]
     assert TOKENIZER.decode(hypothesis.tokens) == "a dog runs here"
     assert hypothesis.score == pytest.approx(-0.1)
-    best = beam_search(step, state, 2, 20, beam=1)[1][0]
+    best = beam_search(step, state, 2, settings)[1][0]
     assert best.tokens == hypothesis.tokens
-    assert greedy(step, state, 2, 2)[0].tokens == hypothesis.tokens[:2]
+    assert greedy(step, state, 2, DecodingSettings(max_words=2))[0].tokens == hypothesis.tokens[:2]
 
 
 def test_no_three_words_twice_against_exhaustive_search() -> None:
@@ -119,11 +124,11 @@ def test_no_three_words_twice_against_exhaustive_search() -> None:
         runs = [tokens[i : i + count] for i in range(len(tokens) - count + 1)]
         return len(set(runs)) < len(runs)
 
-    free = beam_search(table_step(tables), start_state(4), 4, 6, beam=64, length_power=1.0)
+    settings = DecodingSettings(max_words=6, beam=64, length_power=1.0)
+    free = beam_search(table_step(tables), start_state(4), 4, settings)
     assert any(repeats(best[0].tokens, 2) for best in free)
-    found = beam_search(
-        table_step(tables), start_state(4), 4, 6, beam=4000, length_power=1.0, no_repeat=2
-    )
+    settings = DecodingSettings(max_words=6, beam=4000, length_power=1.0, no_repeat=2)
+    found = beam_search(table_step(tables), start_state(4), 4, settings)
     for photo in range(4):
         wanted = [row for row in exhaustive(tables[photo], 6, 1.0) if not repeats(row[2], 2)][:3]
         assert [h.tokens for h in found[photo][:3]] == [tokens for *_, tokens in wanted]

@@ -1,0 +1,145 @@
+"""From vectors and grids to captions; knows no photo files, no encoder and no Keras."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from captioning.data.text import PADDING, START
+from captioning.errors import CaptioningError
+from captioning.inference.search import Hypothesis, search
+from captioning.inference.settings import DecodingOptions, DecodingSettings
+from captioning.inference.trained_model import TrainedModel
+
+VECTORS_AT_ONCE = 250
+"""Photos that are decoded side by side. Where a beam is wide, fewer."""
+
+HYPOTHESES_AT_ONCE = 32
+"""The widest beam, times the views, with which `VECTORS_AT_ONCE` photos are decoded."""
+
+
+class Steps(Protocol):
+    """A decoder that generates word by word, for P photos with K hypotheses each.
+
+    reads_grids: whether `begin` wants grids; attention: the attention weights of the latest step,
+    (P, K, regions), or None for decoders without.
+    """
+
+    reads_grids: bool
+    attention: np.ndarray | None
+
+    def begin(
+        self, vectors: np.ndarray, grids: np.ndarray | None = None
+    ) -> tuple[Any, list[np.ndarray]]:
+        """What stays the same of the photos through a caption, and the state before any word."""
+        ...
+
+    def step(
+        self, words: np.ndarray, photo: Any, state: list[np.ndarray]
+    ) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Log-probabilities (P, K, vocabulary) of the word after `words`, int (P, K); new state."""
+        ...
+
+    def keep(self, photo: Any, rows: np.ndarray) -> Any:
+        """What stays the same of some of the photos, at the places `rows`."""
+        ...
+
+
+class CaptionDecoder:
+    """Decodes captions of photos from their vectors, and grids where the model reads them.
+
+    trained_model: the first of the models that decide together; its decoding defaults hold.
+    """
+
+    def __init__(self, trained_model: TrainedModel, steps: Steps) -> None:
+        self.trained_model = trained_model
+        self.reads_grids = steps.reads_grids
+        self._steps = steps
+
+    def settings(self, **decoding: Any) -> DecodingSettings:
+        """How to decode, the model's own way where nothing is asked for.
+
+        decoding: the fields of `DecodingOptions`.
+        """
+        model = self.trained_model
+        return DecodingOptions(**decoding).resolve(
+            model.decoding, model.tokenizer, model.max_length, self.reads_grids
+        )
+
+    def decode(
+        self, vectors: np.ndarray, grids: np.ndarray | None = None, **decoding: Any
+    ) -> list[list[Hypothesis]]:
+        """Hypotheses, best first, for each photo.
+
+        vectors: float32 (photos, D); grids: (photos, views, regions, D), for models that read
+        them; decoding: as in `settings`. Raises `CaptioningError` when what the model computes is
+        not finite.
+        """
+        return self.decode_with(self.settings(**decoding), vectors, grids)
+
+    def decode_with(
+        self, settings: DecodingSettings, vectors: np.ndarray, grids: np.ndarray | None = None
+    ) -> list[list[Hypothesis]]:
+        """As `decode`, with settings that are resolved already."""
+        found: list[list[Hypothesis]] = []
+        # Memory grows with photos * hypotheses * views: the product stays about the same.
+        width = max(HYPOTHESES_AT_ONCE, settings.beam * max(1, settings.views))
+        at_once = max(1, VECTORS_AT_ONCE * HYPOTHESES_AT_ONCE // width)
+        for start in range(0, len(vectors), at_once):
+            part = slice(start, start + at_once)
+            found += self._decode_batch(
+                settings, vectors[part], None if grids is None else grids[part]
+            )
+        # Not finite weights don't stop a search: greedy's totals become NaN, a beam finds nothing.
+        if not all(own and not math.isnan(own[0].score) for own in found):
+            raise CaptioningError(
+                f"what the model in {self.trained_model.folder} computes is not finite: its "
+                "weights are damaged; train it again"
+            )
+        return found
+
+    def _decode_batch(
+        self, settings: DecodingSettings, vectors: np.ndarray, grids: np.ndarray | None
+    ) -> list[list[Hypothesis]]:
+        photo, state = self._steps.begin(vectors, grids)
+
+        def step(words: np.ndarray, state: list[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
+            return self._steps.step(words, photo, state)
+
+        def keep(rows: np.ndarray) -> None:
+            nonlocal photo  # `step` reads it: from now on it is called with these photos alone
+            photo = self._steps.keep(photo, rows)
+
+        return search(step, state, len(vectors), settings, keep)
+
+    def attention(
+        self, vectors: np.ndarray, grids: np.ndarray | None, captions: Sequence[str]
+    ) -> list[np.ndarray] | None:
+        """The attention weights for each word of a clean caption, one caption a photo.
+
+        For each photo an array (words, side, side) of weights that sum to 1 over the grid; None
+        for models without attention. vectors, grids: as in `decode`.
+        """
+        if not self.reads_grids:
+            return None
+        rows = [self.trained_model.tokenizer.encode(caption) for caption in captions]
+        side = self.trained_model.encoder["grid_side"]
+        photo, state = self._steps.begin(vectors, grids)
+        words = np.full((len(rows), 1), START, np.int32)
+        weights = []  # of each step, (photos, side, side)
+        # The words are given, not generated. The weights of a step are those with which the word
+        # that comes next was chosen: the first step's, after <start>, belong to the first word.
+        for position in range(max(map(len, rows), default=0)):
+            _, state = self._steps.step(words, photo, state)
+            if self._steps.attention is None:
+                raise ValueError("a decoder that reads grids gave no attention weights")
+            weights.append(self._steps.attention[:, 0].reshape(-1, side, side))
+            # Shorter captions go on with padding; their weights past the end are dropped below.
+            given = [row[position] if position < len(row) else PADDING for row in rows]
+            words = np.array(given, np.int32)[:, None]
+        return [np.stack([w[i] for w in weights[: len(row)]]) for i, row in enumerate(rows)]
+
+    def text(self, hypothesis: Hypothesis) -> str:
+        """The words of a hypothesis."""
+        return self.trained_model.tokenizer.decode(hypothesis.tokens)
