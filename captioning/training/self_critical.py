@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -212,13 +213,20 @@ def _sample(
 ) -> list[list[list[int]]]:
     photo, state = steps.begin(inputs)
     return sample(
-        lambda words, state: steps.step(words, photo, state),
+        partial(_step, steps, photo),
         state,
         len(inputs),
         settings.samples,
         DecodingSettings(max_words=settings.longest),
         generator,
     )
+
+
+def _step(
+    steps: Any, photo: Any, words: np.ndarray, state: list[np.ndarray]
+) -> tuple[np.ndarray, list[np.ndarray]]:
+    """A step as the search wants it: of words and state alone."""
+    return steps.step(words, photo, state)
 
 
 def cider_of_greedy_captions(steps: Any, photos: FinetuningSplit, longest: int) -> float:
@@ -228,7 +236,7 @@ def cider_of_greedy_captions(steps: Any, photos: FinetuningSplit, longest: int) 
         rows = photos.views[start : start + DECODED_AT_ONCE, 0]  # (photos,), no other views
         photo, state = steps.begin(photos.inputs(rows))
         found = greedy(
-            lambda words, state, photo=photo: steps.step(words, photo, state),
+            partial(_step, steps, photo),
             state,
             len(rows),
             DecodingSettings(max_words=longest),
