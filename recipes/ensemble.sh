@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# docs/experiments.md, "Several together" and "Distillation": an attention decoder, a transformer
-# distilled from three teachers, and all of them deciding together.
+# docs/experiments.md, "Ensembles" and "Distillation": an attention decoder, a transformer
+# distilled from three teachers, and the ensemble of them.
 #
 # Time, 2 cores (AMD EPYC, AVX-512): attention decoder 25 and 8 minutes, the teachers' soft targets
 # 5, distillation 18, its fine-tuning 8, each evaluation 2 to 5.
