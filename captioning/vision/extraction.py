@@ -95,7 +95,7 @@ def extract_features(
     output: Path,
     settings: ExtractionSettings | None = None,
 ) -> Features:
-    """Encode the photos `names` of the folder `images` into `output`, continuing an interrupted run.
+    """Encode the photos `names` of the folder `images` into `output`; continue an interrupted run.
 
     Gives the features without their grids, which `read_features` maps. Shows a progress bar on
     standard error. Raises `CaptioningError` when the disk refuses, or the encoder gives vectors
