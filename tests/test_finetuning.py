@@ -11,6 +11,7 @@ from captioning.data.prepared import read_prepared
 from captioning.data.text import END, START
 from captioning.inference.description import read_description
 from captioning.inference.search import sample
+from captioning.inference.settings import DecodingSettings
 from captioning.inference.trained_model import load_trained_model
 from captioning.training.cider import CiderD
 from captioning.training.self_critical import Rewards, add_to_mean, advantages, copy_of
@@ -49,7 +50,7 @@ def test_sampling_follows_the_probabilities() -> None:
         table[~first, END] = 0.0
         return table, state
 
-    captions = sample(step, [], 100, 50, 5, np.random.default_rng(0))
+    captions = sample(step, [], 100, 50, DecodingSettings(max_words=5), np.random.default_rng(0))
     flat = [tuple(tokens) for own in captions for tokens in own]
     assert set(flat) == {(4,), (5,)}
     assert np.mean([tokens == (5,) for tokens in flat]) == pytest.approx(0.75, abs=0.03)
