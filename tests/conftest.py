@@ -5,9 +5,11 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from captioning.backend import import_keras
@@ -64,147 +66,142 @@ def script(name: str, *arguments: object, cwd: Path = ROOT) -> subprocess.Comple
     )
 
 
+def processor_seconds() -> float:
+    """The processor time of the commands run so far: unlike the clock, nothing else adds to it."""
+    used = os.times()
+    return used.children_user + used.children_system
+
+
 def input_options(folder: Path) -> list[str]:
     """The options of features.py for photos and captions in Flickr8k's layout."""
     images, text = folder / "Flicker8k_Dataset", folder / "Flickr_8k_text"
     return ["--images", str(images), "--text", str(text)]
 
 
+Once = Callable[[str, Callable[[Path], None]], Path]
+"""Gives the folder of that name, which the function has filled."""
+
+
 @pytest.fixture(scope="session")
-def scenes_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """Fills a folder once for all processes that run tests side by side: training takes long."""
+    base = tmp_path_factory.getbasetemp()
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        base = base.parent  # the workers' own folders lie in it
+
+    def made(name: str, make: Callable[[Path], None]) -> Path:
+        folder, done = base / name, base / f"{name}.done"
+        with FileLock(base / f"{name}.lock"):  # another process may be at it: wait
+            if not done.exists():
+                make(folder)
+                done.touch()
+        return folder
+
+    return made
+
+
+def run_whole(*arguments: object) -> None:
+    """Run a script that must succeed."""
+    done = script(*arguments)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="session")
+def scenes_folder(once: Once) -> Path:
     """120 rendered scenes in Flickr8k's layout."""
     from captioning.scenes.dataset import write_scenes
 
-    folder = tmp_path_factory.mktemp("scenes")
-    write_scenes(folder, train=80, dev=20, test=20, seed=3)
-    return folder
+    return once("scenes", lambda folder: write_scenes(folder, train=80, dev=20, test=20, seed=3))
 
 
 @pytest.fixture(scope="session")
-def data_folder(scenes_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data_folder(scenes_folder: Path, once: Once) -> Path:
     """What features.py writes for the scenes, by the script itself."""
-    output = tmp_path_factory.mktemp("data")
-    done = script(
-        "features.py",
-        *input_options(scenes_folder),
-        "--output",
-        output,
-        "--encoder",
-        "mini-xception",
-        "--min-count",
-        2,
-    )
-    assert done.returncode == 0, done.stderr
-    return output
+    options = ("--encoder", "mini-xception", "--min-count", 2)
+
+    def make(folder: Path) -> None:
+        run_whole("features.py", *input_options(scenes_folder), "--output", folder, *options)
+
+    return once("data", make)
 
 
 @pytest.fixture(scope="session")
-def model_folder(data_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def model_folder(data_folder: Path, once: Once) -> Path:
     """A toy model, by train.py itself."""
-    output = tmp_path_factory.mktemp("models") / "toy"
-    done = script(
-        "train.py",
-        "--data",
-        data_folder,
-        "--output",
-        output,
-        "--epochs",
-        3,
-        "--width",
-        16,
-        "--batch-size",
-        32,
-        "--seed",
-        5,
-    )
-    assert done.returncode == 0, done.stderr
-    return output
+    options = ["--epochs", "3", "--width", "16", "--batch-size", "32", "--seed", "5"]
+
+    def make(folder: Path) -> None:
+        run_whole("train.py", "--data", data_folder, "--output", folder, *options)
+
+    return once("toy", make)
 
 
 @pytest.fixture(scope="session")
-def whole_features(scenes_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole_features(scenes_folder: Path, once: Once) -> Path:
     """What an undisturbed features.py writes."""
     # Here, not above: that module imports this one.
-    from tests.runs import features_command, run
+    from tests.runs import features_command, run_to_end
 
-    output = tmp_path_factory.mktemp("whole") / "data"
-    code, messages = run(features_command(scenes_folder, output))
-    assert code == 0, messages
-    return output
+    return once("whole-data", lambda folder: run_to_end(features_command(scenes_folder, folder)))
 
 
 @pytest.fixture(scope="session")
-def whole_training(whole_features: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole_training(whole_features: Path, once: Once) -> Path:
     """What an undisturbed train.py writes."""
-    from tests.runs import run, train_command
+    from tests.runs import run_to_end, train_command
 
-    output = tmp_path_factory.mktemp("whole") / "model"
-    code, messages = run(train_command(whole_features, output))
-    assert code == 0, messages
-    return output
+    return once("whole-model", lambda folder: run_to_end(train_command(whole_features, folder)))
 
 
 @pytest.fixture(scope="session")
-def whole_finetuning(
-    whole_features: Path, whole_training: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
+def whole_finetuning(whole_features: Path, whole_training: Path, once: Once) -> Path:
     """What an undisturbed fine-tuning writes."""
-    from tests.runs import finetune_command, run
+    from tests.runs import finetune_command, run_to_end
 
-    output = tmp_path_factory.mktemp("whole") / "finetuned"
-    code, messages = run(finetune_command(whole_features, whole_training, output))
-    assert code == 0, messages
-    return output
+    def make(folder: Path) -> None:
+        run_to_end(finetune_command(whole_features, whole_training, folder))
+
+    return once("whole-finetuned", make)
 
 
 @pytest.fixture(scope="session")
-def grids_folder(scenes_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def grids_folder(scenes_folder: Path, once: Once) -> Path:
     """The scenes' vectors and grids, of two views each."""
-    output = tmp_path_factory.mktemp("grids")
-    done = script(
-        "features.py",
-        *input_options(scenes_folder),
-        "--output",
-        output,
-        "--encoder",
-        "mini-xception",
-        "--min-count",
-        2,
-        "--grids",
-        "--views",
-        2,
-    )
-    assert done.returncode == 0, done.stderr
-    return output
+    options = ["--encoder", "mini-xception", "--min-count", "2", "--grids", "--views", "2"]
+
+    def make(folder: Path) -> None:
+        run_whole("features.py", *input_options(scenes_folder), "--output", folder, *options)
+
+    return once("grids", make)
 
 
 @pytest.fixture(scope="session")
-def grids_models(grids_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def grids_models(grids_folder: Path, once: Once) -> dict[str, Path]:
     """A toy model of each decoder on the same data."""
-    folders = {}
-    for decoder in ("merge", "attention", "transformer"):
-        folders[decoder] = tmp_path_factory.mktemp("models") / decoder
-        done = script(
-            "train.py",
-            "--data",
-            grids_folder,
-            "--output",
-            folders[decoder],
-            "--decoder",
-            decoder,
-            "--epochs",
-            4,
-            "--width",
-            24,
-            "--batch-size",
-            8,
-            "--learning-rate",
-            3e-3,
-            "--seed",
-            5,
-        )
-        assert done.returncode == 0, done.stderr
-    return folders
+    options = [
+        "--epochs",
+        "4",
+        "--width",
+        "24",
+        "--batch-size",
+        "8",
+        "--learning-rate",
+        "3e-3",
+        "--seed",
+        "5",
+    ]
+    decoders = ("merge", "attention", "transformer")
+
+    def make(folder: Path) -> None:
+        def train(decoder: str) -> None:
+            output = ("--output", folder / decoder, "--decoder", decoder)
+            run_whole("train.py", "--data", grids_folder, *output, *options)
+
+        with ThreadPoolExecutor(2) as pool:  # starting up takes one core
+            list(pool.map(train, decoders))
+
+    folder = once("grids-models", make)
+    return {decoder: folder / decoder for decoder in decoders}
 
 
 @pytest.fixture(scope="session")

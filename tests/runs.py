@@ -54,6 +54,12 @@ def run(command: list[str], **options: object) -> tuple[int, str]:
     return process.returncode, messages
 
 
+def run_to_end(command: list[str]) -> None:
+    """Run a command that must succeed."""
+    code, messages = run(command)
+    assert code == 0, messages
+
+
 def digests(folder: Path, *names: str) -> dict[str, str]:
     """The SHA-256 of files."""
     return {name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in names}

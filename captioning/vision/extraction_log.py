@@ -14,6 +14,7 @@ rows without a complete line are nobody's: they are truncated when the log is op
 
 import hashlib
 import json
+import math
 import shutil
 from collections.abc import Iterator
 from contextlib import suppress
@@ -24,6 +25,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from captioning.errors import CaptioningError
+from captioning.vision.encoders import grid_shape
 from captioning.vision.stamps import Stamp
 
 PARTIAL_FOLDER = "features.partial"
@@ -67,7 +69,7 @@ class ExtractionLog:
         )
         self._views = views
         self._size = signature["vector_size"]
-        self._grid_bytes = signature["grid_side"] ** 2 * self._size * FLOAT16_BYTES
+        self._grid_bytes = math.prod(grid_shape(signature)) * FLOAT16_BYTES
         # How much of the two files `read` found valid; 0 bytes of index: there is no log.
         self._valid_vectors, self._valid_index_bytes = 0, 0
         self._next_row = 0

@@ -20,6 +20,7 @@ import numpy as np
 from captioning.errors import CaptioningError, command_line
 from captioning.files.pickles import read_pickle
 from captioning.files.text import read_json
+from captioning.vision.encoders import grid_shape
 from captioning.vision.stamps import Stamp, digest_of_file
 
 
@@ -171,7 +172,7 @@ def _map_grids(path: Path, features: Features) -> np.ndarray:
 
     Raises `CaptioningError` when the file is missing, or ends before the last row of a photo.
     """
-    regions, size = features.made_by["grid_side"] ** 2, features.made_by["vector_size"]
+    regions, size = grid_shape(features.made_by)
     again = f"run {command_line('features')} --grids again"
     if not path.is_file():
         raise CaptioningError(f"{path} is missing; {again}")

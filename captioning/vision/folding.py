@@ -15,11 +15,13 @@ import keras
 import numpy as np
 from keras import layers
 
+FOLDABLE = (layers.Conv2D, layers.DepthwiseConv2D, layers.SeparableConv2D)
+
 
 def fold_normalisation(network: keras.Model) -> keras.Model:
     """A new network with the same output in prediction, up to rounding, and fewer layers.
 
-    A `BatchNormalization` is folded when it alone follows a linear `Conv2D` or
+    A `BatchNormalization` is folded when it alone follows a linear `Conv2D`, `DepthwiseConv2D` or
     `SeparableConv2D` (Jacob et al. 2018, https://arxiv.org/abs/1712.05877, section 3.2). The
     remaining layers keep their names, and the given network stays as it is.
     """
@@ -54,7 +56,7 @@ def _foldable_pairs(network: keras.Model) -> list[tuple[Any, Any]]:
             consumers.setdefault(id(tensor), []).append(layer)
     pairs = []
     for layer in network.layers:
-        if type(layer) not in (layers.Conv2D, layers.SeparableConv2D):
+        if type(layer) not in FOLDABLE:
             continue
         after = consumers.get(id(layer.output), [])
         # Another consumer, or the network's output, needs the grid before its normalisation.
@@ -78,4 +80,7 @@ def _folded_weights(layer: Any, norm: Any) -> list[np.ndarray]:
     *others, kernel = layer.get_weights()[: -1 if layer.use_bias else None]
     if layer.use_bias:
         shift = shift + layer.get_weights()[-1] * factor
+    if isinstance(layer, layers.DepthwiseConv2D):
+        # (rows, columns, channels, multiplier): each channel has outputs of its own.
+        return [kernel * factor.reshape(kernel.shape[2:]), shift]
     return [*others, kernel * factor, shift]  # output channels are the kernel's last dimension
