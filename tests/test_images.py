@@ -12,7 +12,7 @@ from captioning.vision.extraction import read_batches
 from captioning.vision.images import UnreadableImageError, load_array, open_image
 from tests.odd_images import OPENS, SAME, UNDO, WHITE, picture, write_collection
 
-# pytest shows every warning anew, those of Pillow that captioning.images silences as well.
+# pytest shows every warning anew, those of Pillow that captioning.vision.images silences as well.
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::RuntimeWarning")
 
 
