@@ -34,7 +34,7 @@ def test_a_folder_with_a_part_missing_or_damaged(
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda about: about["words"].pop(), "words apart"),
+        (lambda about: about["words"].pop(), "a vocabulary of"),
         (lambda about: about["encoder"].update(resize="nearest"), "resize 'nearest'"),
         (lambda about: about["encoder"].update(weights="0" * 16), "fingerprint"),
         (lambda about: about["cleaning"].update(lower=False), "cleaned by"),
