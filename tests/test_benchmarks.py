@@ -149,6 +149,7 @@ def test_the_ablation_changes_one_part_at_a_time(grids_folder: Path, tmp_path: P
             1,
             "--beam",
             1,
+            "--no-meteor",
             "--only",
             "tying",
             "standardised",

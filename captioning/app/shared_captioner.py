@@ -36,7 +36,7 @@ class SharedCaptioner:
     ) -> Iterator[tuple[list[SessionPhoto], list[str]]]:
         """Captioned photos, and a sentence for each refused file, batch by batch.
 
-        files: (name to show, path); decoding: as in `Captioner.settings`; top: how many of the
+        files: (name to show, path); decoding: as in `CaptionDecoder.settings`; top: how many of the
         best captions are kept.
         """
         for start in range(0, len(files), PHOTOS_AT_ONCE):

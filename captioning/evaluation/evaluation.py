@@ -53,7 +53,7 @@ def evaluate(
 ) -> Evaluation:
     """Caption a split and score the captions, with METEOR if it is asked for and Java is there.
 
-    decoding: as in `Captioner.settings`. Raises `CaptioningError` when the split is empty or its
+    decoding: as in `CaptionDecoder.settings`. Raises `CaptioningError` when the split is empty or its
     vectors are another encoder's.
     """
     names = split_photos(prepared.splits, split)
