@@ -53,8 +53,8 @@ def evaluate(
 ) -> Evaluation:
     """Caption a split and score the captions, with METEOR if it is asked for and Java is there.
 
-    decoding: as in `CaptionDecoder.settings`. Raises `CaptioningError` when the split is empty or its
-    vectors are another encoder's.
+    decoding: as in `CaptionDecoder.settings`. Raises `CaptioningError` when the split is empty or
+    its vectors are another encoder's.
     """
     names = split_photos(prepared.splits, split)
     captions = caption_photos(captioner, prepared, names, **decoding)

@@ -1,6 +1,7 @@
 """One epoch of cross-entropy training."""
 
 import time
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -10,18 +11,20 @@ from captioning.training.batches import Batches
 from captioning.training.checkpoint import NotFiniteError, Progress
 from captioning.training.distillation import DistillationBatches
 from captioning.training.dropout import seed_dropout
-from captioning.training.losses import loss_per_word
 from captioning.training.settings import TrainingSettings
 
 
 def train_epoch(
     model: keras.Model,
     train: Batches | DistillationBatches,
-    dev: Batches,
+    dev_loss_of: Callable[[], float],
     progress: Progress,
     settings: TrainingSettings,
 ) -> None:
-    """Train an epoch and add it to the progress. Raises `NotFiniteError` with where it happened."""
+    """Train an epoch and add it to the progress. Raises `NotFiniteError` with where it happened.
+
+    dev_loss_of: gives the loss a word on dev of the model as it is when called.
+    """
     began = time.perf_counter()
     train.start_epoch(progress.epoch)
     if settings.schedule == "plateau":
@@ -43,7 +46,7 @@ def train_epoch(
                 f"the loss is not finite at batch {bar.not_finite_at + 1:,} of epoch "
                 f"{progress.epoch + 1}; lower --learning-rate"
             )
-        dev_loss = loss_per_word(model, dev)
+        dev_loss = dev_loss_of()
         bar.end(train_loss, dev_loss)
     # The last step's loss is that of the weights before it: only dev's shows what it made of them.
     if not (np.isfinite(train_loss) and np.isfinite(dev_loss)):

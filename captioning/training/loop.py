@@ -7,6 +7,7 @@ ends with the same weights as an uninterrupted one.
 
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -16,6 +17,7 @@ from captioning.training.batches import Batches, make_batches
 from captioning.training.checkpoint import Checkpoint, NotFiniteError, Progress, describe_data
 from captioning.training.distillation import DistillationBatches, compute_soft_targets
 from captioning.training.epoch import train_epoch
+from captioning.training.losses import loss_evaluator, mean_loss
 from captioning.training.models import compile_for_training, new_model
 from captioning.training.settings import TrainingSettings
 from captioning.training.starting_point import NEW_MODEL, StartingPoint
@@ -53,8 +55,9 @@ def train(
     if teachers:
         soft_targets = compute_soft_targets([t.model for t in teachers], prepared)
         train_batches = DistillationBatches(batches, soft_targets)
+    dev_loss_of = partial(mean_loss, loss_evaluator(model), dev)
     return run_epochs(
-        lambda: train_epoch(model, train_batches, dev, progress, settings),
+        lambda: train_epoch(model, train_batches, dev_loss_of, progress, settings),
         model,
         progress,
         checkpoint,

@@ -40,12 +40,24 @@ class WordLoss(keras.losses.Loss):
         return {**super().get_config(), "smoothing": self.smoothing}
 
 
-def loss_per_word(model: keras.Model, batches: Batches) -> float:
-    """The cross-entropy a word, in nats, over all of `batches`, without dropout or smoothing."""
-    # A model of its own around the same weights: the training's has another loss, and to compile
-    # that one again would reset its optimizer.
+def loss_evaluator(model: keras.Model) -> keras.Model:
+    """A model around the same weights, compiled for `mean_loss`; it follows their training.
+
+    One of its own: the training's model has another loss, and to compile that one again would
+    reset its optimizer. Made once a training, not once an epoch: each is traced anew.
+    """
     evaluator = keras.Model(model.inputs, model.outputs)
     evaluator.compile(loss=WordLoss(), jit_compile=uses_xla())
+    return evaluator
+
+
+def loss_per_word(model: keras.Model, batches: Batches) -> float:
+    """The cross-entropy a word, in nats, over all of `batches`, without dropout or smoothing."""
+    return mean_loss(loss_evaluator(model), batches)
+
+
+def mean_loss(evaluator: keras.Model, batches: Batches) -> float:
+    """As `loss_per_word`, by a model of `loss_evaluator`."""
     total = 0.0
     for index in range(len(batches)):
         inputs, targets, weights = batches[index]
