@@ -26,6 +26,7 @@ from captioning.training.loop import train
 from captioning.training.losses import WordLoss
 from captioning.training.settings import TrainingSettings
 from captioning.training.starting_point import StartingPoint
+from captioning.vision.features import Features
 from tests.conftest import ROOT, script
 
 CAPTIONS = [[[4, 5], [6]], [[5, 4, 6]], [[6, 6], [4], [5, 5]]]
@@ -112,7 +113,7 @@ def test_soft_targets_are_the_mean_over_teachers_and_views(
         prepared.tokenizer,
         prepared.features,
     )
-    soft_targets = compute_soft_targets(models, some)
+    soft_targets = compute_soft_targets([(m, prepared.features) for m in models], some)
     place = 0
     for name in some.splits["train"]:
         views = prepared.features.grids[prepared.features.rows[name]]  # (views, regions, D)
@@ -132,6 +133,37 @@ def test_soft_targets_are_the_mean_over_teachers_and_views(
                     TEACHER_SHARE * wanted[best] / (1 - rest.sum()), abs=2e-3
                 )
             place += 1
+
+
+def test_a_teacher_reads_what_its_own_encoder_gave(
+    grids_folder: Path, grids_models: dict[str, Path]
+) -> None:
+    own = read_prepared(grids_folder)
+    names = own.splits["train"][:3]
+    noise = np.random.default_rng(3).normal(size=(len(own.features.vectors), 1, 8))
+    other = Features(
+        dict(zip(own.features.vectors, noise.astype(np.float32), strict=True)),
+        own.features.made_by | {"name": "efficientnet-lite0", "vector_size": 8},
+    )
+    student = Prepared(own.captions, own.splits | {"train": names}, own.tokenizer, other)
+    teacher = load_trained_model(grids_models["transformer"])
+    with pytest.raises(CaptioningError, match="reads what the encoder mini-xception gives.*--like"):
+        StartingPoint(teachers=[teacher]).check(student, "merge")
+    start = StartingPoint(teachers=[teacher], teacher_features=[own.features])
+    start.check(student, "merge")
+    features = start.features_for(teacher, student)
+    assert features is own.features
+    found = compute_soft_targets([(teacher.model, features)], student)
+    wanted = compute_soft_targets(
+        [(teacher.model, own.features)],
+        Prepared(own.captions, own.splits | {"train": names}, own.tokenizer, own.features),
+    )
+    tokens = [*own.tokenizer.encode(own.captions[names[0]][0]), END]
+    mixed = [soft.mix(np.array([0]), np.array([tokens])) for soft in (found, wanted)]
+    np.testing.assert_array_equal(*mixed)
+    # The grid is read, not the student's noise: another photo's grid gives other targets.
+    with pytest.raises(CaptioningError, match="no vector|grid"):
+        compute_soft_targets([(teacher.model, other)], student)
 
 
 @pytest.mark.parametrize("decoder", ["merge", "transformer"])

@@ -55,6 +55,15 @@ def add_start(add: Callable[..., Any]) -> None:
         help="distillation: this trained model's predictions are soft targets beside the training "
         "captions; given several times, the models are an ensemble",
     )
+    add(
+        "--teacher-data",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FOLDER",
+        help=f"what `{command_line('features')} --like TEACHER` wrote, for a teacher with another "
+        "encoder than --data's",
+    )
     add("--resume", action="store_true", help="continue an interrupted training")
     add("--overwrite", action="store_true", help="replace a trained model in --output")
 
@@ -101,12 +110,14 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     from captioning.files.locks import only_run
     from captioning.inference.description import read_description
     from captioning.inference.trained_model import load_trained_model
+    from captioning.vision.features import read_features
 
     decoder = options.decoder or "merge"
     if options.initial:
         decoder = options.decoder or read_description(options.initial)["decoder"]
     settings = settings_of(options, decoder)
     prepared = read_prepared(options.data)  # before Keras: wrong data are reported at once
+    teacher_features = list(map(read_features, options.teacher_data))
 
     import_keras()
     from captioning.training.run import train_model
@@ -115,6 +126,7 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     starting_point = StartingPoint(
         load_trained_model(options.initial) if options.initial else None,
         list(map(load_trained_model, dict.fromkeys(options.teacher))),
+        teacher_features,
     )
     with only_run(options.output):
         progress = train_model(prepared, settings, options.output, options.resume, starting_point)
@@ -156,6 +168,10 @@ def check_arguments(options: argparse.Namespace) -> None:
         (
             options.finetune and options.teacher,
             "--teacher has no meaning for --finetune, which has rewards instead of targets",
+        ),
+        (
+            options.teacher_data and not options.teacher,
+            "--teacher-data holds what a --teacher reads; name the teacher too",
         ),
         (
             options.smoothing and options.teacher,

@@ -132,7 +132,7 @@ class AttentionSteps(GridSteps):
         width = self._width = embedding.output_dim
         self.vocabulary = embedding.input_dim
         parts = [get("regions").output, get("photo_code").output]
-        self._photo = for_prediction(keras.Model(model.inputs[0], parts))
+        self.photo_model = for_prediction(keras.Model(model.inputs[0], parts))
 
         # The trained layers again, on inputs of one word: the K hypotheses of a photo stand where
         # its C captions stood in training.
@@ -143,7 +143,7 @@ class AttentionSteps(GridSteps):
         states, *after = get("lstm")(x, photo, hidden, cell)
         x, weights = get("look")(states, keys_values)  # (P, K, 1, width), (P, K, regions)
         logits = embedding(x, reverse=True)[:, :, 0]  # (P, K, vocabulary)
-        self._step = for_prediction(
+        self.step_model = for_prediction(
             keras.Model(
                 [word, keys_values, photo, hidden, cell],
                 [ops.log_softmax(logits), weights, *after],

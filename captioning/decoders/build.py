@@ -34,5 +34,5 @@ def build_decoder(
 
 
 def steps_of(model: keras.Model) -> Any:
-    """The steps of a trained decoder, with `begin(photos)` and `step(words, photo, state)`."""
+    """The steps of a trained decoder, `ModelSteps`."""
     return STEPS[model.name](model)

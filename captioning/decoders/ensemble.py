@@ -2,13 +2,35 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
-import keras
 import numpy as np
 
-from captioning.decoders.build import steps_of
-from captioning.decoders.kinds import READ_GRIDS
+
+class ModelSteps(Protocol):
+    """One model, run word by word for P photos with K hypotheses each.
+
+    `MergeSteps`, `AttentionSteps` and `TransformerSteps` run Keras' layers, `OnnxSteps` a file that
+    was exported. reads_grids: whether `begin` wants grids (P, regions, D), or vectors (P, D);
+    attention: the weights of the latest step, (P, K, regions), or None for a model without.
+    """
+
+    reads_grids: bool
+    attention: np.ndarray | None
+
+    def begin(self, photos: np.ndarray) -> tuple[Any, list[np.ndarray]]:
+        """What stays the same of the photos through a caption, and the state before any word."""
+        ...
+
+    def step(
+        self, words: np.ndarray, photo: Any, state: list[np.ndarray]
+    ) -> tuple[np.ndarray, list[np.ndarray]]:
+        """Log-probabilities (P, K, vocabulary) of the word after `words`, int (P, K); new state."""
+        ...
+
+    def keep(self, photo: Any, rows: np.ndarray) -> Any:
+        """What stays the same of some of the photos, at the places `rows`."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -20,7 +42,7 @@ class Member:
     others, mirrored or zoomed, a region shows another place of it.
     """
 
-    steps: Any
+    steps: ModelSteps
     photo: Any
     parts: int
     attends: bool
@@ -36,9 +58,9 @@ class Ensemble:
     step, (P, K, regions), the mean of the members that attend, or None where none does.
     """
 
-    def __init__(self, models: Sequence[keras.Model]) -> None:
-        self._models = [(steps_of(model), model.name in READ_GRIDS) for model in models]
-        self.reads_grids = any(reads_grids for _, reads_grids in self._models)
+    def __init__(self, models: Sequence[ModelSteps]) -> None:
+        self._models = models
+        self.reads_grids = any(steps.reads_grids for steps in models)
         self.attention: np.ndarray | None = None
 
     def begin(
@@ -50,15 +72,15 @@ class Ensemble:
         """
         members: list[Member] = []
         state: list[np.ndarray] = []
-        for steps, reads_grids in self._models:
+        for steps in self._models:
             views = [vectors]
-            if reads_grids:
+            if steps.reads_grids:
                 if grids is None:
                     raise ValueError("a model of this ensemble reads grids, and there are none")
                 views = list(np.moveaxis(grids, 1, 0))  # (P, regions, D), each
             for number, view in enumerate(views):
                 photo, before = steps.begin(view)
-                members.append(Member(steps, photo, len(before), reads_grids and number == 0))
+                members.append(Member(steps, photo, len(before), steps.reads_grids and number == 0))
                 state += before
         return members, state
 
@@ -75,7 +97,7 @@ class Ensemble:
             found, new = member.steps.step(words, member.photo, own_state)
             start += member.parts
             after += new
-            if member.attends:
+            if member.attends and member.steps.attention is not None:
                 attention.append(member.steps.attention)
             # Probabilities are added as logarithms, where the small ones are exact.
             total = found if total is None else np.logaddexp(total, found)
@@ -86,11 +108,4 @@ class Ensemble:
 
     def keep(self, members: list[Member], rows: np.ndarray) -> list[Member]:
         """The members with what stays the same of some of the photos, at the places `rows`."""
-
-        def some(part: Any) -> Any:
-            return keras.ops.take(part, rows, axis=0)
-
-        return [
-            replace(member, photo=keras.tree.map_structure(some, member.photo))
-            for member in members
-        ]
+        return [replace(member, photo=member.steps.keep(member.photo, rows)) for member in members]

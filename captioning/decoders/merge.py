@@ -48,14 +48,18 @@ class MergeSteps:
     """The layers of a trained merge model, one word at a time, the LSTM's state kept.
 
     Photos come P at a time, each with K hypotheses: 1 for greedy search, else the beam's width.
+    photo_model, step_model, attention: as in `GridSteps`, without attention weights.
     """
+
+    reads_grids = False
+    attention: np.ndarray | None = None
 
     def __init__(self, model: keras.Model) -> None:
         get = model.get_layer
         width = get("photo_dense").units
         self.vocabulary = get("next_word").units
         self._width = width
-        self._photo = for_prediction(keras.Model(model.inputs[0], get("photo_code").output))
+        self.photo_model = for_prediction(keras.Model(model.inputs[0], get("photo_code").output))
 
         # The trained layers again, on inputs of one word: the K hypotheses of a photo stand where
         # the steps of a caption stood in training, so that `add` meets the same shapes.
@@ -66,7 +70,7 @@ class MergeSteps:
         caption, *after = _CellOverBeams(get("lstm").cell)(embedded, hidden, cell)
         both = get("merge_dense")(get("add")([photo, caption]))  # (P, K, width)
         log_probabilities = ops.log_softmax(get("next_word")(both))  # (P, K, vocabulary)
-        self._step = for_prediction(
+        self.step_model = for_prediction(
             keras.Model([word, photo, hidden, cell], [log_probabilities, *after])
         )
 
@@ -76,15 +80,19 @@ class MergeSteps:
         vectors: float32 (P, D); codes, and the LSTM's hidden state and cell: (P, 1, width) each.
         """
         state = np.zeros((len(vectors), 1, self._width), np.float32)
-        return np.asarray(self._photo.predict_on_batch(vectors)), [state, state]
+        return np.asarray(self.photo_model.predict_on_batch(vectors)), [state, state]
 
     def step(
         self, words: np.ndarray, photo: np.ndarray, state: list[np.ndarray]
     ) -> tuple[np.ndarray, list[np.ndarray]]:
         """Log-probabilities (P, K, vocabulary) of the word after `words`, int (P, K); new state."""
-        outputs = self._step.predict_on_batch([words, photo, *state])
+        outputs = self.step_model.predict_on_batch([words, photo, *state])
         log_probabilities, *state = map(np.asarray, outputs)
         return log_probabilities, state
+
+    def keep(self, photo: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        """What stays the same of some of the photos, at the places `rows`."""
+        return photo[rows]
 
 
 class _CellOverBeams(layers.Layer):

@@ -138,7 +138,7 @@ class TransformerSteps(GridSteps):
         width = self._width = embedding.output_dim
         self.vocabulary = embedding.input_dim
         regions = [get(f"regions_{number + 1}").output for number in range(len(decoders))]
-        self._photo = for_prediction(keras.Model(model.inputs[0], regions))
+        self.photo_model = for_prediction(keras.Model(model.inputs[0], regions))
 
         # The trained layers again, on inputs of one word: the K hypotheses of a photo stand where
         # its C captions stood in training.
@@ -152,7 +152,7 @@ class TransformerSteps(GridSteps):
             new_past.append(after)
         logits = embedding(norm(x), reverse=True)[:, :, 0]  # (P, K, vocabulary)
         # The attention weights are the last layer's, whose output makes the next word.
-        self._step = for_prediction(
+        self.step_model = for_prediction(
             keras.Model([word, *photo, *past], [ops.log_softmax(logits), weights, *new_past])
         )
 

@@ -14,6 +14,7 @@ from captioning.data.text import END, PADDING, START
 from captioning.decoders.kinds import READ_GRIDS
 from captioning.errors import CaptioningError, command_line
 from captioning.training.settings import TrainingSettings
+from captioning.vision.features import Features
 
 
 @dataclass(frozen=True)
@@ -213,7 +214,7 @@ def make_batches(prepared: Prepared, split: str, settings: TrainingSettings) -> 
         if split != "train":
             views = views[:, :1]  # dev's loss is always of the photo itself, never mirrored
         by_photo = encode_captions(prepared, names)
-        return PhotoBatches(grids_of(prepared), views, by_photo, size, settings.seed)
+        return PhotoBatches(grids_of(prepared.features), views, by_photo, size, settings.seed)
     names, photos, captions = prepared.encoded(split)
     vectors = prepared.features.matrix(names)
     return CaptionBatches(vectors, np.array(photos), captions, size, settings.seed)
@@ -224,12 +225,12 @@ def encode_captions(prepared: Prepared, names: list[str]) -> list[list[list[int]
     return [list(map(prepared.tokenizer.encode, prepared.captions[name])) for name in names]
 
 
-def grids_of(prepared: Prepared) -> np.ndarray:
+def grids_of(features: Features) -> np.ndarray:
     """The grids of all photos and views, float16 (rows, regions, D).
 
     Raises `CaptioningError` when the features were extracted without grids.
     """
-    grids = prepared.features.grids
+    grids = features.grids
     if grids is None:
         raise CaptioningError(
             f"the data have no grids; run {command_line('features')} with --grids"

@@ -24,6 +24,7 @@ from captioning.training.batches import (
     shift,
     shift_by_photo,
 )
+from captioning.vision.features import Features
 
 TEACHER_SHARE = 0.7
 """The teachers' share of each target; the caption's word has the rest."""
@@ -88,16 +89,18 @@ class DistillationBatches(keras.utils.PyDataset):
         return inputs, mixed, weights
 
 
-def compute_soft_targets(teachers: Sequence[keras.Model], prepared: Prepared) -> SoftTargets:
+def compute_soft_targets(
+    teachers: Sequence[tuple[keras.Model, Features]], prepared: Prepared
+) -> SoftTargets:
     """The mean of the teachers' distributions, over all views of a photo, for each caption.
 
-    Computed once before the training: teachers cost more than the student, and don't change.
-    They read the same vectors or grids as it, and have its vocabulary. Raises `CaptioningError`
-    when one reads grids and there are none.
+    teachers: each with the features of the photos by its own encoder; they have the vocabulary of
+    the data. Computed once before the training: teachers cost more than the student, and don't
+    change. Raises `CaptioningError` when a teacher lacks the vector or the grid of a photo.
     """
     names = prepared.splits["train"]
     captions = encode_captions(prepared, names)
-    with_softmax = list(map(_with_softmax, teachers))
+    with_softmax = [(_with_softmax(model), features) for model, features in teachers]
     words: list[np.ndarray] = []
     probabilities: list[np.ndarray] = []
     title = f"soft targets of {len(teachers)} teacher" + "s" * (len(teachers) > 1)
@@ -109,8 +112,8 @@ def compute_soft_targets(teachers: Sequence[keras.Model], prepared: Prepared) ->
                 np.add,
                 (
                     distribution
-                    for model in with_softmax
-                    for distribution in _distributions(model, prepared, names[some], own)
+                    for model, features in with_softmax
+                    for distribution in _distributions(model, features, names[some], own)
                 ),
             )  # (captions, T, vocabulary)
             top, shares = _top_words(total)  # (captions, T, TOP_WORDS)
@@ -139,18 +142,18 @@ def _top_words(total: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _distributions(
-    model: keras.Model, prepared: Prepared, names: list[str], captions: list[list[list[int]]]
+    model: keras.Model, features: Features, names: list[str], captions: list[list[list[int]]]
 ) -> Iterator[np.ndarray]:
     """For each view of the photos the next words' probabilities, (captions, T, vocabulary)."""
     counts = list(map(len, captions))
     if model.name not in READ_GRIDS:
-        vectors = np.repeat(prepared.features.matrix(names), counts, axis=0)  # (B, D)
+        vectors = np.repeat(features.matrix(names), counts, axis=0)  # (B, D)
         words, _, _ = shift([tokens for own in captions for tokens in own])  # (B, T)
         yield np.asarray(model.predict_on_batch([vectors, words]))
         return
     words, _, _ = shift_by_photo(captions, max(counts))  # (P, C, T)
     mask = caption_mask(captions)  # (P, C)
-    for rows in prepared.features.grid_rows(names).T:  # (P,)
-        grids = grids_of(prepared)[rows]  # (P, regions, D)
+    for rows in features.grid_rows(names).T:  # (P,)
+        grids = grids_of(features)[rows]  # (P, regions, D)
         # (P, C, T, vocabulary) -> (B, T, vocabulary), without the captions that fill up a photo
         yield np.asarray(model.predict_on_batch([grids, words]))[mask]

@@ -53,7 +53,9 @@ def train(
         compile_for_training(model, settings, len(batches))
     train_batches: Batches | DistillationBatches = batches
     if teachers:
-        soft_targets = compute_soft_targets([t.model for t in teachers], prepared)
+        soft_targets = compute_soft_targets(
+            [(t.model, starting_point.features_for(t, prepared)) for t in teachers], prepared
+        )
         train_batches = DistillationBatches(batches, soft_targets)
     dev_loss_of = partial(mean_loss, loss_evaluator(model), dev)
     return run_epochs(

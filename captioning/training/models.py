@@ -24,7 +24,7 @@ def new_model(prepared: Prepared, settings: TrainingSettings) -> keras.Model:
     if settings.decoder in READ_GRIDS:
         # The photos themselves (the first view). Sorted: the file is then read from front to back.
         rows = prepared.features.grid_rows(names[:PHOTOS_TO_STANDARDISE])[:, 0]
-        photos = grids_of(prepared)[np.sort(rows)].astype(np.float32)  # (P, regions, D)
+        photos = grids_of(prepared.features)[np.sort(rows)].astype(np.float32)  # (P, regions, D)
     else:
         photos = prepared.features.matrix(names)  # (P, D)
     architecture = Architecture(settings.decoder, settings.width, settings.dropout, settings.depth)

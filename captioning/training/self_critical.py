@@ -129,7 +129,7 @@ class FinetuningSplit:
         self._has_grids = settings.decoder in READ_GRIDS
         if self._has_grids:
             self.views = prepared.features.grid_rows(names)  # (photos, views)
-            self._inputs = grids_of(prepared)
+            self._inputs = grids_of(prepared.features)
         else:
             self.views = np.arange(len(names))[:, None]  # (photos, 1)
             self._inputs = prepared.features.matrix(names)
