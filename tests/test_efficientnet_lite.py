@@ -18,15 +18,11 @@ from captioning.decoders.kinds import Architecture
 from captioning.errors import CaptioningError
 from captioning.files.torch_file import MAGIC, PROTOCOL, read_state_dict
 from captioning.inference.trained_model import load_trained_model, save_trained_model
-from captioning.vision.efficientnet_lite import (
-    HEAD,
-    OFFSET,
-    SCALE,
-    VARIANTS,
+from captioning.vision.efficientnet_lite import HEAD, OFFSET, SCALE, VARIANTS, weights_file
+from captioning.vision.efficientnet_lite_keras import (
     build_efficientnet_lite,
     load_classifier,
     load_efficientnet_lite,
-    weights_file,
 )
 from captioning.vision.encoders import ENCODERS, check_encoder, grid_shape, load_encoder
 from captioning.vision.extraction import ExtractionSettings, extract_features

@@ -10,7 +10,7 @@ from captioning.data.text import PADDING, START
 from captioning.errors import CaptioningError
 from captioning.inference.search import Hypothesis, search
 from captioning.inference.settings import DecodingOptions, DecodingSettings
-from captioning.inference.trained_model import TrainedModel
+from captioning.inference.model_folder import ModelFolder
 
 VECTORS_AT_ONCE = 250
 """Photos that are decoded side by side. Where a beam is wide, fewer."""
@@ -52,7 +52,7 @@ class CaptionDecoder:
     trained_model: the first of the models that decide together; its decoding defaults hold.
     """
 
-    def __init__(self, trained_model: TrainedModel, steps: Steps) -> None:
+    def __init__(self, trained_model: ModelFolder, steps: Steps) -> None:
         self.trained_model = trained_model
         self.reads_grids = steps.reads_grids
         self._steps = steps

@@ -11,7 +11,7 @@ import numpy as np
 
 from captioning.inference.caption_decoder import CaptionDecoder
 from captioning.inference.settings import DecodingSettings
-from captioning.vision.encoders import Encoder
+from captioning.vision.encoders import PhotoEncoder
 from captioning.vision.extraction import encode_views, read_batches
 from captioning.vision.images import MAX_PIXELS
 
@@ -41,14 +41,14 @@ class Captioner:
     the encoder that the models were trained with, called at the first photo.
     """
 
-    def __init__(self, decoder: CaptionDecoder, load_encoder: Callable[[], Encoder]) -> None:
+    def __init__(self, decoder: CaptionDecoder, load_encoder: Callable[[], PhotoEncoder]) -> None:
         self.decoder = decoder
         self.trained_model = decoder.trained_model
         self.reads_grids = decoder.reads_grids
         self._load_encoder = load_encoder
 
     @cached_property
-    def encoder(self) -> Encoder:
+    def encoder(self) -> PhotoEncoder:
         """The encoder, loaded at first use. Raises `CaptioningError` if it isn't the model's."""
         return self._load_encoder()
 

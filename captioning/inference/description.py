@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from captioning.data.text import CLEANING
+from captioning.decoders.kinds import HEADS
+from captioning.decoders.onnx_steps import PHOTO, STEP
 from captioning.errors import CaptioningError, command_line
 from captioning.files.keras_files import LARGEST_JSON
 from captioning.files.text import read_json
@@ -29,8 +31,9 @@ def read_description(folder: Path) -> dict[str, Any]:
     folder = Path(folder)
     if not folder.is_dir():
         raise CaptioningError(f"the model's folder {folder} is missing")
+    exported = all((folder / name).is_file() for name in (PHOTO, STEP))
     for part in (DESCRIPTION, MODEL):
-        if not (folder / part).is_file():
+        if not (folder / part).is_file() and not (part == MODEL and exported):
             raise CaptioningError(
                 f"the model's folder {folder} lacks {part}; "
                 f"train it again with: {command_line('train')}"
@@ -107,7 +110,7 @@ _PARTS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "cleaning": (lambda v: isinstance(v, dict), "set of rules"),
     "words": (lambda v: isinstance(v, list) and v != [] and all(map(_is_word, v)), "list of words"),
     "trained_at": (lambda v: isinstance(v, str), "text"),
-    "decoder": (lambda v: isinstance(v, str), "text"),
+    "decoder": (lambda v: isinstance(v, str) and v in HEADS, f"decoder ({', '.join(HEADS)})"),
     "training": (lambda v: isinstance(v, dict), "JSON object"),
 }
 """What `captioner.json` must hold: a check of each part, and what it is."""

@@ -1,42 +1,91 @@
-"""From models' folders to a captioner: here Keras' models and the encoder are put together."""
+"""From models' folders to a captioner, run by ONNX Runtime or by Keras."""
 
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from captioning.errors import CaptioningError
+from captioning.decoders.ensemble import Ensemble, ModelSteps
+from captioning.errors import CaptioningError, command_line
 from captioning.inference.caption_decoder import CaptionDecoder
 from captioning.inference.captioner import Captioner
 from captioning.inference.description import read_ensemble_description
-from captioning.inference.trained_model import TrainedModel, load_trained_model
-from captioning.vision.encoders import Encoder, load_encoder
+from captioning.inference.model_folder import (
+    ModelFolder,
+    is_exported,
+    load_onnx_steps,
+    read_model_folder,
+)
+from captioning.vision.encoders import Encoder, PhotoEncoder
+from captioning.vision.onnx_encoder import load_onnx_encoder
+
+RUNTIMES = ("onnx", "keras")
 
 
-def load(*folders: str | Path, weights: str = "imagenet") -> Captioner:
+def load(
+    *folders: str | Path, weights: str = "imagenet", runtime: str | None = None
+) -> Captioner:
     """The captioner of a model's folder, or of several that decide together by the mean of their
     probabilities.
 
-    weights: of the encoder, as in `load_encoder`; they are read at the first photo. Raises
-    `CaptioningError` when a part of a folder is missing or doesn't fit the others, and for models
-    of different encoders or vocabularies.
+    weights: of the encoder, as in `load_encoder`; they are read at the first photo. runtime: as
+    in `choose_runtime`. Raises `CaptioningError` when a part of a folder is missing or doesn't fit
+    the others, and for models of different encoders or vocabularies.
     """
     read_ensemble_description(folders)  # what doesn't fit is told before Keras is imported
-    models = [load_trained_model(Path(folder)) for folder in folders]
-    from captioning.decoders.ensemble import Ensemble  # imports Keras
+    models = [read_model_folder(Path(folder)) for folder in folders]
+    first = models[0]
+    load_encoder: Callable[[], PhotoEncoder]
+    if choose_runtime(models, weights, runtime) == "onnx":
+        steps: list[ModelSteps] = [load_onnx_steps(model) for model in models]
+        load_encoder = partial(load_onnx_encoder, first.encoder, first.folder)
+    else:
+        steps = _load_keras_steps(models)
+        load_encoder = partial(load_encoder_of, first, weights)
+    return Captioner(CaptionDecoder(first, Ensemble(steps)), load_encoder)
 
-    decoder = CaptionDecoder(models[0], Ensemble([model.model for model in models]))
-    return Captioner(decoder, partial(load_encoder_of, models[0], weights))
+
+def choose_runtime(models: Sequence[ModelFolder], weights: str, runtime: str | None) -> str:
+    """What runs these models: "onnx" or "keras".
+
+    runtime: what was asked for. With None it's ONNX Runtime where all of them were exported, which
+    starts ten times as fast; weights that aren't "imagenet" are read by Keras. Raises
+    `CaptioningError` for "onnx" where that can't be.
+    """
+    missing = [str(model.folder) for model in models if not is_exported(model)]
+    if runtime != "onnx":
+        return runtime or ("keras" if missing or weights != "imagenet" else "onnx")
+    if missing:
+        raise CaptioningError(
+            f"{missing[0]} lacks the graphs for ONNX Runtime; write them with: "
+            f"{command_line('export')} {missing[0]}"
+        )
+    if weights != "imagenet":
+        raise CaptioningError(f"--weights {weights} is read by Keras; leave --runtime onnx out")
+    return "onnx"
 
 
-def load_encoder_of(trained_model: TrainedModel, weights: str) -> Encoder:
-    """The encoder that the model was trained with.
+def _load_keras_steps(models: Sequence[ModelFolder]) -> list[ModelSteps]:
+    from captioning.backend import import_keras
+
+    import_keras()
+    from captioning.decoders.build import steps_of
+    from captioning.inference.trained_model import load_trained_model
+
+    return [steps_of(load_trained_model(model.folder).model) for model in models]
+
+
+def load_encoder_of(model: ModelFolder, weights: str) -> Encoder:
+    """The encoder that the model was trained with, run by Keras.
 
     weights: as in `load_encoder`. Raises `CaptioningError` when they are others than in training.
     """
-    signature = trained_model.encoder
+    from captioning.vision.encoders import load_encoder
+
+    signature = model.encoder
     encoder = load_encoder(signature["name"], weights)
     if encoder.fingerprint != signature["weights"]:
         raise CaptioningError(
-            f"{trained_model.folder} was trained with other weights of {signature['name']} "
+            f"{model.folder} was trained with other weights of {signature['name']} "
             f"(fingerprint {signature['weights']}) than {weights} holds ({encoder.fingerprint}); "
             "name the right file with --weights"
         )

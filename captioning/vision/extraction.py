@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from captioning.vision.encoders import Encoder
+from captioning.vision.encoders import Encoder, PhotoEncoder
 from captioning.vision.feature_writer import FeatureWriter
 from captioning.vision.features import Features
 from captioning.vision.images import MAX_PIXELS, UnreadableImageError, load_array
@@ -159,7 +159,7 @@ def _encode_into(
 
 
 def encode_views(
-    encoder: Encoder, pixels: np.ndarray, views: int
+    encoder: PhotoEncoder, pixels: np.ndarray, views: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Vectors (photos, D) of photos, and grids (photos, views, regions, D) of so many views.
 

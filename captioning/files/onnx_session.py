@@ -1,0 +1,68 @@
+"""Running ONNX files with ONNX Runtime, on the processor alone."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from captioning.errors import CaptioningError
+
+KINDS = {
+    "tensor(float)": np.float32,
+    "tensor(float16)": np.float16,
+    "tensor(uint8)": np.uint8,
+    "tensor(int32)": np.int32,
+    "tensor(int64)": np.int64,
+}
+"""What inputs and outputs may be."""
+
+SHORTEST = "session.intra_op.allow_spinning"
+"""Threads that wait for work sleep instead of spinning: spinning takes a processor's time from
+whatever else runs, and gains nothing on graphs as small as these."""
+
+
+class Session:
+    """A graph, ready to run.
+
+    name: for messages; inputs, outputs: {name: shape}, a shape being numbers and names of
+    dimensions of any size; notes: the text that the file's writer added, by key.
+    """
+
+    def __init__(self, content: bytes, name: str) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4  # what is wrong is raised; warnings are for its developers
+        options.add_session_config_entry(SHORTEST, "0")
+        self.name = name
+        try:
+            self._session = onnxruntime.InferenceSession(
+                content, options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # its exceptions have no common class
+            raise CaptioningError(f"cannot run {name}: {_first_line(error)}") from None
+        self.notes: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
+        self.inputs = {one.name: one.shape for one in self._session.get_inputs()}
+        self.outputs = {one.name: one.shape for one in self._session.get_outputs()}
+        self._kinds = {one.name: one.type for one in self._session.get_inputs()}
+        unknown = {*self._kinds.values()} - KINDS.keys()
+        if unknown:
+            raise CaptioningError(f"cannot run {name}: it wants inputs of {', '.join(unknown)}")
+
+    def run(self, inputs: Mapping[str, np.ndarray], outputs: Sequence[str]) -> list[Any]:
+        """The named outputs. inputs: by name, converted to the kinds that the graph wants.
+
+        Raises `CaptioningError` when the graph can't be computed.
+        """
+        fed = {
+            name: np.ascontiguousarray(values, KINDS[self._kinds[name]])
+            for name, values in inputs.items()
+        }
+        try:
+            return self._session.run(list(outputs), fed)
+        except Exception as error:  # as above
+            raise CaptioningError(f"cannot run {self.name}: {_first_line(error)}") from None
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0][:200] or type(error).__name__
