@@ -11,6 +11,7 @@ SCRIPTS = {
     "features": "features.py",
     "train": "train.py",
     "evaluate": "evaluate.py",
+    "export": "export.py",
     "demo": "demo.py",
     "app": "app.py",
 }

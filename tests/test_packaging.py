@@ -1,5 +1,6 @@
 """The package: what it installs, that it installs, and that it works far from the checkout."""
 
+import json
 import os
 import re
 import shutil
@@ -12,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from captioning.scenes.dataset import write_scenes
 from tests.conftest import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+NAME = PROJECT["name"]
 LARGEST_WHEEL = 40_000_000
 
 
@@ -28,7 +29,7 @@ def requirements(file: str) -> set[str]:
 @pytest.mark.parametrize(
     ("file", "extras"),
     [
-        ("requirements.txt", []),
+        ("requirements.txt", ["train"]),
         ("requirements-app.txt", ["app"]),
         ("requirements-openvino.txt", ["openvino"]),
         ("requirements-dev.txt", ["embed", "heic", "dev"]),
@@ -36,7 +37,9 @@ def requirements(file: str) -> set[str]:
 )
 def test_requirements_files_say_what_the_package_says(file: str, extras: list[str]) -> None:
     optional = PROJECT["optional-dependencies"]
-    own = [name for extra in extras for name in optional[extra]] or PROJECT["dependencies"]
+    own = [name for extra in extras for name in optional[extra]]
+    if file == "requirements.txt":
+        own += PROJECT["dependencies"]
     itself = f"{PROJECT['name']}["
     assert requirements(file) == {name for name in own if not name.startswith(itself)}
 
@@ -67,6 +70,9 @@ def test_the_wheel_is_small_and_brings_code_and_models_alone(wheel: Path) -> Non
     assert not outside
     for model in ("flickr8k", "flickr8k-merge"):
         assert f"captioning/models/{model}/model.keras" in names
+    assert "captioning/models/flickr8k/decoder_step.onnx" in names
+    assert not [name for name in names if name.endswith("encoder.onnx")]  # the weights of others
+    assert "captioning/samples/cat.jpg" in names
     assert "captioning/evaluation/report.html" in names
     assert "captioning/scenes/weights/mini-xception.weights.h5" in names
     # Captions with their references are the dataset's, not ours to publish.
@@ -75,21 +81,12 @@ def test_the_wheel_is_small_and_brings_code_and_models_alone(wheel: Path) -> Non
 
 @pytest.fixture(scope="module")
 def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fresh virtual environment with the wheel; the programs' folder.
-
-    The wheel's dependencies are those of the environment that runs the tests, lent by a `.pth`
-    file: TensorFlow again would take a minute and 2 GB. `test_requirements…` compares their list.
-    """
+    """A fresh virtual environment with the wheel and what it depends on; the programs' folder."""
     folder = tmp_path_factory.mktemp("environment")
     venv.create(folder, with_pip=True)
     programs = folder / ("Scripts" if os.name == "nt" else "bin")
-    python = programs / "python"
-    pip = [python, "-m", "pip", "install", "--quiet", "--no-deps", wheel]
+    pip = [programs / "python", "-m", "pip", "install", "--quiet", wheel]
     subprocess.run(pip, check=True, capture_output=True)
-    where = "import sysconfig; print(sysconfig.get_path('purelib'))"
-    found = subprocess.run([python, "-c", where], capture_output=True, text=True, check=True)
-    lent = subprocess.run([sys.executable, "-c", where], capture_output=True, text=True, check=True)
-    (Path(found.stdout.strip()) / "lent.pth").write_text(lent.stdout, encoding="utf-8")
     return programs
 
 
@@ -107,15 +104,51 @@ def run(programs: Path, folder: Path, *arguments: object) -> subprocess.Complete
     )
 
 
-def test_the_installed_command_captions_a_scene(
-    installed: Path, model_folder: Path, tmp_path: Path
+def test_the_installed_command_captions_photos_without_tensorflow(
+    installed: Path, tmp_path: Path
 ) -> None:
-    write_scenes(tmp_path, train=1, dev=0, test=0, seed=1)
-    photo = next((tmp_path / "Flicker8k_Dataset").iterdir())
-    done = run(installed, tmp_path, "caption", "--model", model_folder, "-i", photo)
+    """The photo that everyone has: one command, nothing downloaded, a sentence."""
+    for package in ("tensorflow", "keras", "matplotlib", "onnx"):
+        found = subprocess.run(
+            [installed / "python", "-c", f"import {package}"], check=False, capture_output=True
+        )
+        assert found.returncode, f"{package} isn't wanted to caption"
+    photo = ROOT / "samples" / "cat.jpg"
+    done = run(installed, tmp_path, "caption", "-i", photo)
     assert done.returncode == 0, done.stderr
-    assert len(done.stdout.split()) > 1
-    assert not done.stderr
+    again = run(installed, tmp_path, "caption", "--model", "flickr8k", "-i", photo)
+    assert again.stdout == done.stdout
+    assert len(done.stdout.split()) > 3
+    rows = run(installed, tmp_path, "caption", "-i", ROOT / "samples", "--format", "jsonl")
+    captions = {
+        Path(row["image"]).name: row["caption"] for row in map(json.loads, rows.stdout.splitlines())
+    }
+    assert captions["cat.jpg"] == done.stdout.strip()
+    assert len(captions) == 8
+
+
+@pytest.mark.parametrize(
+    ("arguments", "package"),
+    [
+        (["features", "--images", "samples", "--text", "text"], "keras"),
+        (["export", "flickr8k"], "keras"),
+        (["caption", "-i", "samples/cat.jpg", "--runtime", "keras"], "keras"),
+        (["caption", "-i", "samples/cat.jpg", "--attention", "map.png"], "matplotlib"),
+        (["demo"], "keras"),
+    ],
+)
+def test_what_wants_more_packages_says_how_to_install_them(
+    installed: Path, tmp_path: Path, arguments: list[str], package: str
+) -> None:
+    shutil.copytree(ROOT / "samples", tmp_path / "samples")
+    (tmp_path / "text").mkdir()
+    rows = "".join(f"{n}.jpg,a photo of {n}\n" for n in ("cat", "coffee", "coins", "rocket"))
+    (tmp_path / "text" / "captions.txt").write_text("image,caption\n" + rows, encoding="utf-8")
+    done = run(installed, tmp_path, *arguments)
+    assert done.returncode == 2, done.stderr
+    last = done.stderr.splitlines()[-1]
+    assert last == f'error: this needs the package {package}; pip install "{NAME}[train]"'
+    assert "Traceback" not in done.stderr
 
 
 def test_the_installed_package_finds_its_models(installed: Path, tmp_path: Path) -> None:

@@ -7,8 +7,13 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from captioning.backend import import_keras
-from captioning.commands.options import DEFAULT_MODEL, add_weights, check_range, model_folder
+from captioning.commands.options import (
+    DEFAULT_MODEL,
+    add_runtime,
+    add_weights,
+    check_range,
+    model_folder,
+)
 from captioning.errors import CaptioningError
 
 
@@ -26,6 +31,7 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
         help=f"a model's folder {DEFAULT_MODEL}",
     )
     add_weights(add)
+    add_runtime(add)
     add("--port", type=int, default=7860, help="of the page at 127.0.0.1 (default: %(default)s)")
     add(
         "--corrections",
@@ -62,11 +68,10 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
             raise CaptioningError(
                 f"the package {error.name} is missing; pip install -r requirements-app.txt"
             ) from None
-        import_keras()  # before TensorFlow is imported by way of the captioner: it silences it
         from captioning.app.server import serve
         from captioning.app.shared_captioner import SharedCaptioner
         from captioning.inference.loading import load
 
-        captioner = SharedCaptioner(load(folder, weights=options.weights))
+        captioner = SharedCaptioner(load(folder, weights=options.weights, runtime=options.runtime))
         serve(captioner, folder.name, options.port, options.corrections)
     return 0

@@ -7,11 +7,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from captioning.backend import import_keras
 from captioning.commands.options import (
     DEFAULT_MODEL,
     add_decoding,
     add_max_pixels,
+    add_runtime,
     add_weights,
     check_at_least,
     check_decoding,
@@ -59,6 +59,7 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
         help=f"a model's folder {DEFAULT_MODEL}; given several times, the models are an ensemble",
     )
     add_weights(add)
+    add_runtime(add)
     add_max_pixels(add)
     add_wording(parser.add_argument_group("what the captions say").add_argument)
     add_results(parser.add_argument_group("where the captions go").add_argument)
@@ -129,7 +130,7 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     """Caption photos; 0 if all were, 1 if some of several could not be, 2 if the only one."""
     options = parse_arguments(arguments, program)
     check_arguments(options)
-    # All checks come before Keras is imported: a wrong path is reported at once.
+    # All checks come before the model is loaded: a wrong path is reported at once.
     settle_model(options)
     from captioning.data.photos import photos_of
 
@@ -152,10 +153,9 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
             )
         failed = 0
         if remaining:
-            import_keras()
             from captioning.inference.loading import load
 
-            captioner = load(*options.model, weights=options.weights)
+            captioner = load(*options.model, weights=options.weights, runtime=options.runtime)
             failed = caption_all(captioner, remaining, outputs, options)
         # Also if nothing remained: the earlier run may have been stopped before it marked.
         for output in outputs:

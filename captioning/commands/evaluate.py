@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from captioning.backend import import_keras
 from captioning.commands.options import (
     add_data,
     add_decoding,
+    add_runtime,
     add_weights,
     check_decoding,
     decoding_of,
@@ -41,6 +41,7 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
     add("--images", type=Path, help="instead of --data: a folder of photos; wants --text")
     add("--text", type=Path, help="with --images: the folder of their captions and splits")
     add_weights(add)
+    add_runtime(add)
     add("--split", default="dev", help="train, dev, test, or with --images all (default: dev)")
     add_decoding(add)
     add(
@@ -136,16 +137,15 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     options = parse_arguments(arguments, program)
     check_arguments(options)
     began = time.perf_counter()
-    import_keras()
     from captioning.evaluation.evaluation import evaluate
     from captioning.evaluation.result_files import write_evaluation
     from captioning.evaluation.summary_text import summary_text
     from captioning.inference.loading import load
 
     # The model, or the ensemble of several; then the one to compare with.
-    captioners = [load(*options.model, weights=options.weights)]
+    captioners = [load(*options.model, weights=options.weights, runtime=options.runtime)]
     if options.compare:
-        captioners.append(load(options.compare, weights=options.weights))
+        captioners.append(load(options.compare, weights=options.weights, runtime=options.runtime))
     decoding = decoding_of(options)
     # Photos are encoded once for both models, so with the views of the one that wants more.
     views = max(captioner.decoder.settings(**decoding).views for captioner in captioners)

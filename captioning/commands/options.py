@@ -33,6 +33,16 @@ def add_weights(add: Callable[..., Any]) -> None:
     )
 
 
+def add_runtime(add: Callable[..., Any]) -> None:
+    """--runtime: what computes, ONNX Runtime or Keras."""
+    add(
+        "--runtime",
+        choices=["onnx", "keras"],
+        help="what computes (default: onnx for models that were exported, as those that come with "
+        "the project, otherwise keras)",
+    )
+
+
 def add_data(add: Callable[..., Any]) -> None:
     """--data: what the features command wrote."""
     add(

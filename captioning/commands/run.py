@@ -17,10 +17,27 @@ SUMMARIES = {
     "caption": "caption photos",
     "features": "photos and captions -> vectors, vocabulary, clean captions",
     "train": "train a decoder on them",
+    "export": "a model as ONNX graphs, which caption without Keras",
     "evaluate": "score a model's captions against references",
     "demo": "the whole pipeline on rendered scenes",
     "app": "a page in the browser: drop photos, read and correct captions",
 }
+
+
+EXTRAS = {
+    "keras": "train",
+    "tensorflow": "train",
+    "h5py": "train",
+    "matplotlib": "train",
+    "jinja2": "train",
+    "pycocoevalcap": "train",
+    "onnx": "train",
+    "tf2onnx": "train",
+    "jax": "jax",
+    "openvino": "openvino",
+    "gradio": "app",
+}
+"""The extra that brings a package which captioning alone doesn't need."""
 
 
 def console(arguments: Sequence[str] | None = None) -> None:
@@ -64,6 +81,14 @@ def version() -> str:
         return tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"]
 
 
+def how_to_install(extra: str) -> str:
+    """The command that installs the packages of an extra, in a checkout or for the package."""
+    requirements = "requirements.txt" if extra == "train" else f"requirements-{extra}.txt"
+    if (Path(__file__).parent.parent.parent / requirements).is_file():
+        return f"pip install -r {requirements}"
+    return f'pip install "{DISTRIBUTION}[{extra}]"'
+
+
 def run_command(
     name: str, arguments: Sequence[str] | None = None, program: str | None = None
 ) -> None:
@@ -91,6 +116,14 @@ def run_main(main: Callable[[], int | None], after_stop: str = "") -> None:
         sys.stdout.flush()
     except CaptioningError as error:
         print(f"error: {shown(str(error))}", file=sys.stderr)
+        code = 2
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get((error.name or "").split(".")[0])
+        if extra is None:
+            raise
+        print(
+            f"error: this needs the package {error.name}; {how_to_install(extra)}", file=sys.stderr
+        )
         code = 2
     except KeyboardInterrupt:
         print("\nstopped" + (f"; {after_stop}" if after_stop else ""), file=sys.stderr)

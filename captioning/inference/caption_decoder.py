@@ -8,9 +8,9 @@ import numpy as np
 
 from captioning.data.text import PADDING, START
 from captioning.errors import CaptioningError
+from captioning.inference.model_folder import ModelFolder
 from captioning.inference.search import Hypothesis, search
 from captioning.inference.settings import DecodingOptions, DecodingSettings
-from captioning.inference.model_folder import ModelFolder
 
 VECTORS_AT_ONCE = 250
 """Photos that are decoded side by side. Where a beam is wide, fewer."""

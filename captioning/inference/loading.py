@@ -1,10 +1,10 @@
 """From models' folders to a captioner, run by ONNX Runtime or by Keras."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from captioning.decoders.ensemble import Ensemble, ModelSteps
+from captioning.decoders.ensemble import Ensemble
 from captioning.errors import CaptioningError, command_line
 from captioning.inference.caption_decoder import CaptionDecoder
 from captioning.inference.captioner import Captioner
@@ -15,15 +15,13 @@ from captioning.inference.model_folder import (
     load_onnx_steps,
     read_model_folder,
 )
-from captioning.vision.encoders import Encoder, PhotoEncoder
+from captioning.vision.encoders import Encoder
 from captioning.vision.onnx_encoder import load_onnx_encoder
 
 RUNTIMES = ("onnx", "keras")
 
 
-def load(
-    *folders: str | Path, weights: str = "imagenet", runtime: str | None = None
-) -> Captioner:
+def load(*folders: str | Path, weights: str = "imagenet", runtime: str | None = None) -> Captioner:
     """The captioner of a model's folder, or of several that decide together by the mean of their
     probabilities.
 
@@ -33,15 +31,9 @@ def load(
     """
     read_ensemble_description(folders)  # what doesn't fit is told before Keras is imported
     models = [read_model_folder(Path(folder)) for folder in folders]
-    first = models[0]
-    load_encoder: Callable[[], PhotoEncoder]
     if choose_runtime(models, weights, runtime) == "onnx":
-        steps: list[ModelSteps] = [load_onnx_steps(model) for model in models]
-        load_encoder = partial(load_onnx_encoder, first.encoder, first.folder)
-    else:
-        steps = _load_keras_steps(models)
-        load_encoder = partial(load_encoder_of, first, weights)
-    return Captioner(CaptionDecoder(first, Ensemble(steps)), load_encoder)
+        return load_onnx(models)
+    return load_keras(models, weights)
 
 
 def choose_runtime(models: Sequence[ModelFolder], weights: str, runtime: str | None) -> str:
@@ -64,14 +56,26 @@ def choose_runtime(models: Sequence[ModelFolder], weights: str, runtime: str | N
     return "onnx"
 
 
-def _load_keras_steps(models: Sequence[ModelFolder]) -> list[ModelSteps]:
+def load_onnx(models: Sequence[ModelFolder]) -> Captioner:
+    """The captioner of exported models. Raises `CaptioningError` as `load` does."""
+    first = models[0]
+    ensemble = Ensemble([load_onnx_steps(model) for model in models])
+    load_encoder = partial(load_onnx_encoder, first.encoder, first.folder)
+    return Captioner(CaptionDecoder(first, ensemble), load_encoder)
+
+
+def load_keras(models: Sequence[ModelFolder], weights: str) -> Captioner:
+    """The captioner of Keras' models. weights, and what is raised, as in `load`."""
     from captioning.backend import import_keras
 
     import_keras()
     from captioning.decoders.build import steps_of
     from captioning.inference.trained_model import load_trained_model
 
-    return [steps_of(load_trained_model(model.folder).model) for model in models]
+    ensemble = Ensemble([steps_of(load_trained_model(model.folder).model) for model in models])
+    return Captioner(
+        CaptionDecoder(models[0], ensemble), partial(load_encoder_of, models[0], weights)
+    )
 
 
 def load_encoder_of(model: ModelFolder, weights: str) -> Encoder:

@@ -5,7 +5,7 @@ from pathlib import Path
 from captioning.errors import CaptioningError, command_line
 from captioning.inference.description import DESCRIPTION, read_description
 
-SHIPPED = ("flickr8k", "flickr8k-merge")
+SHIPPED = ("flickr8k", "flickr8k-xception", "flickr8k-merge")
 """Models that come with the project, the first preferred."""
 
 DEMO = "demo"
@@ -24,6 +24,12 @@ def shipped_folder() -> Path:
     """Where the shipped models are: in the checkout, or inside the installed package."""
     installed = _PACKAGE / "models"
     return installed if installed.is_dir() else _CHECKOUT
+
+
+def samples_folder() -> Path:
+    """Where the sample photos are: in the checkout, or inside the installed package."""
+    installed = _PACKAGE / "samples"
+    return installed if installed.is_dir() else _PACKAGE.parent / "samples"
 
 
 def find_model(given: Path) -> Path:

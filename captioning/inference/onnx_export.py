@@ -173,9 +173,7 @@ def _halve(graph: Any) -> None:
         if np.array_equal(half.astype(np.float32), values):
             name = weights.name
             weights.CopyFrom(numpy_helper.from_array(half, f"{name}_half"))
-            widened.append(
-                helper.make_node("Cast", [f"{name}_half"], [name], to=TensorProto.FLOAT)
-            )
+            widened.append(helper.make_node("Cast", [f"{name}_half"], [name], to=TensorProto.FLOAT))
     for node in reversed(widened):
         graph.node.insert(0, node)
 

@@ -31,7 +31,9 @@ class StartingPoint:
     def check(self, prepared: Prepared, decoder: str) -> None:
         """Raise `CaptioningError` when a model doesn't fit the data or the decoder."""
         for trained in self.models:
-            expected = [("vocabulary", trained.tokenizer.words, prepared.tokenizer.words)]
+            expected: list[tuple[str, Any, Any]] = [
+                ("vocabulary", trained.tokenizer.words, prepared.tokenizer.words)
+            ]
             # Teachers may be another decoder with another encoder: only their outputs are used.
             if trained is self.initial:
                 expected.insert(0, ("decoder", trained.model.name, decoder))

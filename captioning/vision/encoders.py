@@ -79,9 +79,13 @@ LITE = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")
 
 
 class PhotoEncoder(Protocol):
-    """What `Encoder`, run by Keras, and `OnnxEncoder` have in common."""
+    """What `Encoder`, run by Keras, and `OnnxEncoder` have in common.
+
+    compiled: set to True where the same photo must give the same bits each time (`Encoder`).
+    """
 
     settings: EncoderSettings
+    compiled: bool
 
     def signature(self) -> dict[str, Any]:
         """What made the vectors: the settings and a fingerprint of the weights."""

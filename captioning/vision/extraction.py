@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from captioning.vision.encoders import Encoder, PhotoEncoder
+from captioning.vision.encoders import PhotoEncoder
 from captioning.vision.feature_writer import FeatureWriter
 from captioning.vision.features import Features
 from captioning.vision.images import MAX_PIXELS, UnreadableImageError, load_array
@@ -89,7 +89,7 @@ def _decoded(
 
 
 def extract_features(
-    encoder: Encoder,
+    encoder: PhotoEncoder,
     images: Path,
     names: list[str],
     output: Path,
@@ -124,7 +124,7 @@ def extract_features(
 
 def _encode_into(
     writer: FeatureWriter,
-    encoder: Encoder,
+    encoder: PhotoEncoder,
     images: Path,
     names: list[str],
     settings: ExtractionSettings,

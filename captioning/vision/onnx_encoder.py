@@ -32,6 +32,7 @@ class OnnxEncoder:
 
     def __init__(self, settings: EncoderSettings, session: Session) -> None:
         self.settings = settings
+        self.compiled = True  # one graph for any number of photos
         self.fingerprint = session.notes.get("weights", "")
         self._session = session
         regions, grid_size = grid_shape(settings.as_dict())
