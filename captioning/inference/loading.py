@@ -7,6 +7,7 @@ from captioning.errors import CaptioningError
 from captioning.inference.caption_decoder import CaptionDecoder
 from captioning.inference.captioner import Captioner
 from captioning.inference.description import read_ensemble_description
+from captioning.inference.familiarity import read_familiarity
 from captioning.inference.trained_model import TrainedModel, load_trained_model
 from captioning.vision.encoders import Encoder, load_encoder
 
@@ -24,7 +25,8 @@ def load(*folders: str | Path, weights: str = "imagenet") -> Captioner:
     from captioning.decoders.ensemble import Ensemble  # imports Keras
 
     decoder = CaptionDecoder(models[0], Ensemble([model.model for model in models]))
-    return Captioner(decoder, partial(load_encoder_of, models[0], weights))
+    familiarity = read_familiarity(models[0].folder)
+    return Captioner(decoder, partial(load_encoder_of, models[0], weights), familiarity)
 
 
 def load_encoder_of(trained_model: TrainedModel, weights: str) -> Encoder:

@@ -4,6 +4,7 @@
 `captioner.json`  vocabulary and cleaning rules, encoder and its preprocessing, maximal length,
                   decoding defaults, how it was trained, versions
 `trained_on.txt`  digests of the training photos' names and contents, which must not be scored
+`familiarity.npz` what the training photos' vectors are like, to tell photos that are unlike them
 `history.csv`, `curves.png`, `model.png`, `scores.json`  for people
 """
 
