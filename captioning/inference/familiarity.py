@@ -18,7 +18,6 @@ import numpy as np
 
 from captioning.errors import CaptioningError, command_line
 from captioning.files.whole import written_whole
-from captioning.inference.description import read_description
 
 FAMILIARITY = "familiarity.npz"
 
@@ -170,16 +169,16 @@ def write_familiarity(folder: Path, familiarity: Familiarity) -> None:
         )
 
 
-def read_familiarity(folder: Path) -> Familiarity | None:
+def read_familiarity(folder: Path, size: int) -> Familiarity | None:
     """What a model's folder keeps of its training photos; None where it keeps nothing.
 
-    Raises `CaptioningError` when the file is damaged, too large, holds anything but the five
-    arrays of `Familiarity`, or is of another encoder than the model.
+    size: how many numbers the vectors of the model's encoder have. Raises `CaptioningError` when
+    the file is damaged, too large, holds anything but the five arrays of `Familiarity`, or is of
+    another encoder.
     """
     path = Path(folder) / FAMILIARITY
     if not path.is_file():
         return None
-    size = read_description(Path(folder))["encoder"]["vector_size"]
     try:
         if path.stat().st_size > LARGEST:
             raise ValueError(f"it has more than {LARGEST:,} bytes")

@@ -25,7 +25,7 @@ def load(*folders: str | Path, weights: str = "imagenet") -> Captioner:
     from captioning.decoders.ensemble import Ensemble  # imports Keras
 
     decoder = CaptionDecoder(models[0], Ensemble([model.model for model in models]))
-    familiarity = read_familiarity(models[0].folder)
+    familiarity = read_familiarity(models[0].folder, models[0].encoder["vector_size"])
     return Captioner(decoder, partial(load_encoder_of, models[0], weights), familiarity)
 
 
