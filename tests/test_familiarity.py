@@ -76,7 +76,7 @@ def test_the_share_is_that_of_dev_photos_that_are_no_more_alike() -> None:
     assert 0.4 < alike.mean() < 0.6  # any share is as likely
     assert (alike < UNFAMILIAR).mean() < 0.06
     assert (found.of(clusters(50, seed=5, centres=1)) < UNFAMILIAR).all()  # other centres
-    assert found.of(clusters(300, seed=1)).mean() > 0.9  # the training photos themselves
+    assert found.of(clusters(300, seed=1)).mean() > 0.7  # the training photos themselves
     assert found.of(np.zeros((0, SIZE), np.float32)).shape == (0,)
 
 
