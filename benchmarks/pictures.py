@@ -141,7 +141,8 @@ def draw(kind: str, count: int) -> list[Image.Image]:
 
 
 SCIKIT = """astronaut brick camera cat cell checkerboard clock coffee coins colorwheel grass gravel
-horse hubble_deep_field immunohistochemistry logo microaneurysms moon page retina rocket text""".split()  # noqa: SIM905  (a list of thirty words is less readable)
+horse hubble_deep_field immunohistochemistry logo microaneurysms moon page
+retina rocket text""".split()  # noqa: SIM905  (a list of thirty words is less readable)
 """The pictures in scikit-image's wheel, by the names of their functions in `skimage.data`."""
 
 
