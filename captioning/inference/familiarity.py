@@ -71,15 +71,17 @@ class Familiarity:
 
     @classmethod
     def fit(cls, train: np.ndarray, dev: np.ndarray) -> "Familiarity":
-        """From the vectors of the training photos (N, D) and the dev photos (M, D), both finite.
+        """From the vectors of the training photos, float32 (N, D), and the dev photos (M, D).
 
-        Of more than `MOST_PHOTOS` so many are taken, evenly. N and M are at least 1. Where all
-        training photos have the same vector, nothing can be told apart: any photo has the share 1.
+        Of more than `MOST_PHOTOS` so many are taken, evenly; vectors that aren't finite are left
+        out. Raises nothing, so that no training fails at its end: where no two training photos
+        differ, nothing can be told apart, and any photo has the share 1.
         """
-        train, dev = _evenly(train), _evenly(dev)
+        train, dev = _usable(train), _usable(dev)
         mean = train.mean(axis=0, dtype=np.float64)  # (D,)
-        scale = train.std(axis=0, dtype=np.float64)  # (D,)
-        scale[scale <= 1e-6 * scale.max()] = 1  # the same in all photos: don't divide by nothing
+        scale = train.std(axis=0, dtype=np.float64).astype(np.float32)  # (D,)
+        # A number that is the same in all photos: don't divide by nothing.
+        scale[~(scale > 1e-6 * scale.max())] = 1
         standardised = (train - mean) / scale  # (N, D)
         # The covariance's eigenvectors are the principal components; `eigh` gives the largest last.
         variances, directions = np.linalg.eigh(standardised.T @ standardised)  # (D,), (D, D)
@@ -89,7 +91,7 @@ class Familiarity:
         components = directions[:, : -count - 1 : -1]  # (D, K), largest variance first
         found = cls(
             mean.astype(np.float32),
-            scale.astype(np.float32),
+            scale,
             components.astype(np.float16),
             np.zeros((1, count), np.int8),
             np.zeros(1, np.float32),
@@ -140,8 +142,16 @@ def is_unfamiliar(familiar: float | None) -> bool:
     return familiar is not None and familiar < UNFAMILIAR
 
 
-def _evenly(vectors: np.ndarray) -> np.ndarray:
-    """At most `MOST_PHOTOS` of the rows, from the first to the last at the same distance."""
+def _usable(vectors: np.ndarray) -> np.ndarray:
+    """At most `MOST_PHOTOS` of the finite rows, from the first to the last at the same distance.
+
+    A row of zeros where none is finite.
+    """
+    finite = np.isfinite(vectors).all(axis=1)  # (photos,)
+    if not finite.all():
+        vectors = vectors[finite]
+    if not len(vectors):
+        return np.zeros((1, vectors.shape[1]), np.float32)
     if len(vectors) <= MOST_PHOTOS:
         return vectors
     return vectors[np.linspace(0, len(vectors) - 1, MOST_PHOTOS).astype(int)]
