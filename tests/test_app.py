@@ -23,7 +23,8 @@ import pytest
 
 from captioning.app.corrections import keep_correction
 from captioning.app.export import alt_text_table
-from captioning.app.photos import MAX_BYTES, MAX_PIXELS, read_photo
+from captioning.app.fragments import render_cards
+from captioning.app.photos import MAX_BYTES, MAX_PIXELS, SessionPhoto, read_photo
 from captioning.errors import CaptioningError
 from captioning.vision.images import UnreadableImageError
 from tests.conftest import ROOT, script
@@ -62,6 +63,21 @@ def test_no_cell_of_the_table_is_a_formula() -> None:
         assert row[0] == row[1]
         assert row[0].lstrip("'") == cell
         assert row[0][0] not in "=+-@\t\r\n"
+
+
+def test_a_card_marks_a_photo_that_is_unlike_the_training_photos() -> None:
+    from PIL import Image
+
+    def card(familiar: float | None, corrected: str | None = None) -> str:
+        picture, best = Image.new("RGB", (4, 4)), [("a dog", -1.0)]
+        photo = SessionPhoto("a.jpg", picture, np.ones(3), None, best, corrected, familiar)
+        return render_cards([photo])
+
+    mark = '<p class="mark">unlike the training photos</p>'
+    assert mark in card(0.004) and " · familiar 0.4%" in card(0.004)
+    assert mark not in card(0.5) and " · familiar 50.0%" in card(0.5)
+    assert mark not in card(None) and "familiar" not in card(None)
+    assert mark not in card(0.004, corrected="my words")  # a person knows
 
 
 def test_what_is_no_photo_or_too_large_is_refused(tmp_path: Path) -> None:

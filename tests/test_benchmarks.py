@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks import classic, growth, machine, synthetic
+from benchmarks import classic, growth, machine, pictures, synthetic
 from benchmarks.comparison import Comparison, Rate, alternate
+from benchmarks.familiarity import auroc
 from benchmarks.vectors import compare_vectors
 from captioning.backend import faster_precision
 from captioning.data.text import END, START
@@ -178,3 +179,36 @@ def test_the_ablation_changes_one_part_at_a_time(grids_folder: Path, tmp_path: P
     about = read_description(tmp_path / "smoothing")
     assert about["training"]["settings"]["smoothing"] == 0
     assert run() == table  # scored again, not trained again
+
+
+def test_the_area_under_the_curve() -> None:
+    alike, others = np.array([3.0, 5.0, 5.0, 9.0]), np.array([1.0, 5.0, 4.0])
+    pairs = [(a > b) + (a == b) / 2 for a in alike for b in others]
+    assert auroc(alike, others) == pytest.approx(np.mean(pairs))
+    assert (auroc(alike, alike), auroc(alike, alike - 9), auroc(alike, alike + 9)) == (0.5, 1, 0)
+
+
+@pytest.mark.parametrize("kind", pictures.KINDS)
+def test_pictures_are_drawn_the_same_each_time(kind: str) -> None:
+    first, again = pictures.draw(kind, 2), pictures.draw(kind, 2)
+    assert [picture.mode for picture in first] == ["RGB", "RGB"]
+    assert [p.tobytes() for p in first] == [p.tobytes() for p in again]
+    assert first[0].tobytes() != first[1].tobytes()
+
+
+def test_familiarity_is_measured(data_folder: Path, model_folder: Path) -> None:
+    options = ["--data", data_folder, "--pictures", 1, "--model"]
+    done = script("benchmarks/familiarity.py", *options, model_folder)
+    assert done.returncode == 0, done.stderr
+    rows = {cells[1]: cells[2:] for cells in map(_cells, done.stdout.splitlines()[2:])}
+    assert rows["photos of dev"] == ["20", "–", "0.0%"]
+    assert rows["the data's other photos"][0] == "20"  # of the test split
+    assert 0.2 < float(rows["the data's other photos"][1]) < 0.8
+    assert [rows[kind][0] for kind in pictures.KINDS] == ["1"] * len(pictures.KINDS)
+    assert rows["photos in samples/"][0] == "8"
+    done = script("benchmarks/familiarity.py", *options, ROOT / "models" / "flickr8k")
+    assert (done.returncode, "another encoder" in done.stderr) == (2, True)
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.split("|")][:-1]

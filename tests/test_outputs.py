@@ -91,7 +91,7 @@ def test_existing_files_are_neither_lost_nor_mixed_up(tmp_path: Path) -> None:
         RowsFile(path, TextFormat(), resume=True)
     assert path.read_bytes() == b"\xff\xfe\n"
     RowsFile(path, CsvFormat(), overwrite=True).write(captions()[0])
-    assert path.read_text() == "image,caption,score\na.jpg,a dog 0,-1.0000\n"
+    assert path.read_text() == "image,caption,score,familiar\na.jpg,a dog 0,-1.0000,\n"
     with pytest.raises(CaptioningError, match="doesn't begin"):
         RowsFile(path, CsvFormat(marks=True), resume=True)
     with pytest.raises(CaptioningError, match="is a folder"):

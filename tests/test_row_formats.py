@@ -73,7 +73,7 @@ def test_rows_of_any_names_come_back_one_by_one(rows: RowFormat) -> None:
             marked = rows.mark(row, unsure)
             assert rows.parse(marked)[0] == name
             assert rows.mark(rows.mark(marked, not unsure), unsure) == marked
-            assert (rows.mark(marked, not unsure) == marked) == rows.header.endswith("score\n")
+            assert (rows.mark(marked, not unsure) == marked) == rows.header.endswith("familiar\n")
     assert len({rows.name_of(caption.image) for caption in captions}) == len(NAMES)
 
 

@@ -136,6 +136,7 @@ def test_training_lowers_the_loss(model_folder: Path) -> None:
         "model.keras",
         "captioner.json",
         "trained_on.txt",
+        "familiarity.npz",
         "history.csv",
         "curves.png",
         "model.png",

@@ -21,6 +21,7 @@ _environment = Environment(
 )
 _environment.filters["data"] = as_data
 _environment.filters["percent"] = lambda score: f"{100 * math.exp(score):.0f}%"
+_environment.filters["share"] = lambda share: f"{share:.1%}"
 
 CARDS = _environment.from_string("""
 {% if photos %}
@@ -28,12 +29,16 @@ CARDS = _environment.from_string("""
 {% endif %}
 <div class="cards">
 {% for photo in photos %}
-<figure class="card">
+<figure class="card{{ " unlike" if photo.unfamiliar else "" }}">
 <img src="{{ photo.picture | data }}" alt="{{ photo.caption }}">
 <figcaption>
+{% if photo.unfamiliar %}
+<p class="mark">unlike the training photos</p>
+{% endif %}
 <p class="photo-caption">{{ photo.caption }}</p>
 <p class="quiet">{{ photo.name }} · {{ "corrected" if photo.corrected else
-"confidence " ~ photo.best[0][1] | percent }}</p>
+"confidence " ~ photo.best[0][1] | percent }}{{ "" if photo.familiar is none else
+" · familiar " ~ photo.familiar | share }}</p>
 </figcaption>
 </figure>
 {% endfor %}
@@ -48,6 +53,14 @@ DETAILS = _environment.from_string("""
 {% endfor %}
 </ol>
 <p class="quiet">Confidence is the mean probability (geometric) of the caption's words.</p>
+{% if photo.familiar is not none %}
+<p class="quiet">Familiar, {{ photo.familiar | share }}, is the share of the dev split's photos that
+are no more like the training photos than this one.
+{% if photo.unfamiliar %}
+It is unlike them: don't rely on its caption, however confident it is.
+{% endif %}
+</p>
+{% endif %}
 <h2>What the decoder attends to at each word</h2>
 {% if tiles %}
 <ol class="tiles">
@@ -77,6 +90,8 @@ STYLE = """
   background: var(--background-fill-secondary); margin: 0; }
 .card figcaption { padding: .7rem 1rem; }
 .card p { margin: 0; line-height: 1.4; overflow-wrap: anywhere; }
+.unlike { border: 4px double #5f7fe0; }
+.mark { font-weight: 600; font-size: .9rem; }
 .photo-caption { font-weight: 600; font-size: 1.05rem; }
 #details h2 { margin: 1.2rem 0 .4rem; font-size: 1.1rem; font-weight: 600; }
 .quiet { color: var(--body-text-color-subdued); font-size: .9rem; }

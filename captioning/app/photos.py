@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from captioning.inference.familiarity import is_unfamiliar
 from captioning.vision.images import UnreadableImageError, open_image
 
 MAX_BYTES = 30_000_000
@@ -27,7 +28,7 @@ class SessionPhoto:
 
     picture: at most `THUMBNAIL` pixels a side; vector: float32 (D,); grid: float16 (views,
     regions, D), or None if no model attends to grids; best: (caption, score) of the N best, best
-    first; corrected: a person's caption instead of the model's, or None.
+    first; corrected: a person's caption instead of the model's, or None; familiar: as in `Caption`.
     """
 
     name: str
@@ -36,11 +37,17 @@ class SessionPhoto:
     grid: np.ndarray | None
     best: list[tuple[str, float]] = field(default_factory=list)
     corrected: str | None = None
+    familiar: float | None = None
 
     @property
     def caption(self) -> str:
         """The person's caption, otherwise the model's."""
         return self.corrected or self.best[0][0]
+
+    @property
+    def unfamiliar(self) -> bool:
+        """Whether it's unlike the training photos, and the caption isn't a person's."""
+        return is_unfamiliar(self.familiar) and self.corrected is None
 
 
 def read_photo(path: Path) -> Image.Image:

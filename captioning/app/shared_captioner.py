@@ -78,12 +78,14 @@ class SharedCaptioner:
         pixels = np.stack([to_array(image, size) for _, image in opened])  # (photos, size, size, 3)
         with self._computing:
             vectors, grids = self._captioner.encode(pixels)
+        shares = self._captioner.familiar(vectors)
         photos = []
         for index, (name, image) in enumerate(opened):
             image.thumbnail((THUMBNAIL, THUMBNAIL))  # the full size is needed no more
             # Half precision, as features.py stores grids: half the memory per open page.
             grid = None if grids is None else grids[index].astype(np.float16)
-            photos.append(SessionPhoto(name, image, vectors[index], grid))
+            photo = SessionPhoto(name, image, vectors[index], grid, familiar=shares[index])
+            photos.append(photo)
         return photos
 
 

@@ -325,6 +325,7 @@ def caption_all(
         **decoding_of(options),
     )
     failed = 0
+    shares: list[float | None] = []  # of each photo that has a caption now, `Caption.familiar`
     # disable=None: a bar only on a terminal. A single photo is done before one would show.
     no_bar = len(photos) == 1 or None
     for caption in tqdm(captions, total=len(photos), unit=" photos", disable=no_bar):
@@ -332,9 +333,35 @@ def caption_all(
         if error:
             failed += 1
             tqdm.write(shown(f"skipped {caption.image}: {error}"), file=sys.stderr)
-        elif options.attention:
+            continue
+        shares.append(caption.familiar)
+        if options.attention:
             draw_attention(captioner, caption.image, caption.caption, options)
+    if options.format in ("text", "sidecar"):  # the other formats hold each photo's share
+        warn_of_unfamiliar(shares)
     return failed
+
+
+def warn_of_unfamiliar(shares: Sequence[float | None]) -> None:
+    """Say on standard error how many photos are unlike those that the model learned from.
+
+    shares: `Caption.familiar` of all captioned photos. Nothing is said where none is unlike them.
+    """
+    from captioning.inference.familiarity import is_unfamiliar
+
+    unlike = sum(map(is_unfamiliar, shares))
+    if unlike and len(shares) == 1:
+        print(
+            "note: this photo is unlike those that the model learned from "
+            f"(familiar {shares[0]:.1%}); don't rely on the caption",
+            file=sys.stderr,
+        )
+    elif unlike:
+        print(
+            f"note: {unlike:,} of {len(shares):,} photos are unlike those that the model learned "
+            "from; don't rely on their captions; --format csv names them",
+            file=sys.stderr,
+        )
 
 
 def write_caption(caption: "Caption", outputs: "list[Output]") -> str | None:

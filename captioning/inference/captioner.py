@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from captioning.inference.caption_decoder import CaptionDecoder
+from captioning.inference.familiarity import Familiarity
 from captioning.inference.settings import DecodingSettings
 from captioning.vision.encoders import PhotoEncoder
 from captioning.vision.extraction import encode_views, read_batches
@@ -24,7 +25,9 @@ class Caption:
     """A photo's caption, or the reason why it has none.
 
     score: mean log-probability a word (natural logarithm, 0 is certain); best: (caption, score)
-    of the N likeliest, best first; error: why the photo could not be read, or None.
+    of the N likeliest, best first; error: why the photo could not be read, or None; familiar: how
+    like the photo is to the training photos (`Familiarity.of`), or None where the model's folder
+    doesn't tell.
     """
 
     image: Path
@@ -32,20 +35,28 @@ class Caption:
     score: float = float("nan")
     best: list[tuple[str, float]] = field(default_factory=list)
     error: str | None = None
+    familiar: float | None = None
 
 
 class Captioner:
     """Captions photos with a trained model, or several that decide together; made by `load`.
 
     decoder: decodes from vectors and grids; trained_model: the (first) model; load_encoder: gives
-    the encoder that the models were trained with, called at the first photo.
+    the encoder that the models were trained with, called at the first photo; familiarity: what
+    the (first) model keeps of its training photos, or None.
     """
 
-    def __init__(self, decoder: CaptionDecoder, load_encoder: Callable[[], PhotoEncoder]) -> None:
+    def __init__(
+        self,
+        decoder: CaptionDecoder,
+        load_encoder: Callable[[], PhotoEncoder],
+        familiarity: Familiarity | None = None,
+    ) -> None:
         self.decoder = decoder
         self.trained_model = decoder.trained_model
         self.reads_grids = decoder.reads_grids
         self._load_encoder = load_encoder
+        self._familiarity = familiarity
 
     @cached_property
     def encoder(self) -> PhotoEncoder:
@@ -82,9 +93,10 @@ class Captioner:
         for paths, pixels in read_batches(unique, size, PHOTOS_AT_ONCE, failed, max_pixels):
             vectors, grids = encode_views(self.encoder, pixels, settings.views)
             found = self.decoder.decode_with(settings, vectors, grids)
-            for path, hypotheses in zip(paths, found, strict=True):
+            shares = self.familiar(vectors)
+            for path, hypotheses, familiar in zip(paths, found, shares, strict=True):
                 best = [(self.decoder.text(h), h.score) for h in hypotheses[:top]]
-                done[path] = Caption(path, *best[0], best)
+                done[path] = Caption(path, *best[0], best, familiar=familiar)
         for path in group:
             yield done.get(path) or Caption(path, error=failed[path])
 
@@ -97,3 +109,12 @@ class Captioner:
         regions, D), else None. views: as in `DecodingSettings`.
         """
         return encode_views(self.encoder, pixels, self.decoder.settings(views=views).views)
+
+    def familiar(self, vectors: np.ndarray) -> list[float | None]:
+        """How like photos are to the training photos, as in `Familiarity.of`; None if unknown.
+
+        vectors: float32 (photos, D).
+        """
+        if self._familiarity is None:
+            return [None] * len(vectors)
+        return self._familiarity.of(vectors).tolist()

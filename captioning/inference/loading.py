@@ -1,6 +1,6 @@
 """From models' folders to a captioner, run by ONNX Runtime or by Keras."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -9,13 +9,14 @@ from captioning.errors import CaptioningError, command_line
 from captioning.inference.caption_decoder import CaptionDecoder
 from captioning.inference.captioner import Captioner
 from captioning.inference.description import read_ensemble_description
+from captioning.inference.familiarity import read_familiarity
 from captioning.inference.model_folder import (
     ModelFolder,
     is_exported,
     load_onnx_steps,
     read_model_folder,
 )
-from captioning.vision.encoders import Encoder
+from captioning.vision.encoders import Encoder, PhotoEncoder
 from captioning.vision.onnx_encoder import load_onnx_encoder
 
 RUNTIMES = ("onnx", "keras")
@@ -61,7 +62,7 @@ def load_onnx(models: Sequence[ModelFolder]) -> Captioner:
     first = models[0]
     ensemble = Ensemble([load_onnx_steps(model) for model in models])
     load_encoder = partial(load_onnx_encoder, first.encoder, first.folder)
-    return Captioner(CaptionDecoder(first, ensemble), load_encoder)
+    return _captioner(first, ensemble, load_encoder)
 
 
 def load_keras(models: Sequence[ModelFolder], weights: str) -> Captioner:
@@ -73,9 +74,14 @@ def load_keras(models: Sequence[ModelFolder], weights: str) -> Captioner:
     from captioning.inference.trained_model import load_trained_model
 
     ensemble = Ensemble([steps_of(load_trained_model(model.folder).model) for model in models])
-    return Captioner(
-        CaptionDecoder(models[0], ensemble), partial(load_encoder_of, models[0], weights)
-    )
+    return _captioner(models[0], ensemble, partial(load_encoder_of, models[0], weights))
+
+
+def _captioner(
+    model: ModelFolder, ensemble: Ensemble, load_encoder: Callable[[], PhotoEncoder]
+) -> Captioner:
+    familiarity = read_familiarity(model.folder, model.encoder["vector_size"])
+    return Captioner(CaptionDecoder(model, ensemble), load_encoder, familiarity)
 
 
 def load_encoder_of(model: ModelFolder, weights: str) -> Encoder:

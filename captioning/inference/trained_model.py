@@ -5,6 +5,7 @@
                   decoding defaults, how it was trained, versions
 `decoder_photo.onnx`, `decoder_step.onnx`, `encoder.onnx`  once exported: `model_folder` reads them
 `trained_on.txt`  digests of the training photos' names and contents, which must not be scored
+`familiarity.npz` what the training photos' vectors are like, to tell photos that are unlike them
 `history.csv`, `curves.png`, `model.png`, `scores.json`  for people
 """
 

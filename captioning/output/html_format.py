@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from captioning.inference.captioner import Caption
+from captioning.inference.familiarity import is_unfamiliar
 from captioning.output.escaping import single_line
 
 # HTML lets <body> and </html> be left out, so the page is valid after every row: a run that was
@@ -28,6 +29,9 @@ figcaption { padding: .6rem .9rem .8rem; font-weight: 600; overflow-wrap: anywhe
 small { display: block; font-weight: 400; opacity: .8 }
 strong { color: #b34e06; color: light-dark(#a04405, #f2a162) }
 .unsure { outline: .2rem dashed #c4580a; outline-offset: -.2rem }
+.unlike { color: #3b57b0; color: light-dark(#31499c, #a3b8ff) }
+[data-unlike] { border: .35rem double #5f7fe0 }
+[data-unlike].unsure { outline-offset: .1rem }
 @media print {
   body { padding: 0; gap: .6rem; grid-template-columns: repeat(3, 1fr); font-size: 9pt }
   img { height: 8rem }
@@ -36,12 +40,19 @@ strong { color: #b34e06; color: light-dark(#a04405, #f2a162) }
 <h1>Captions</h1>
 """
 
-FIGURE = re.compile(r'<figure(?: class="unsure")? data-score="([^"]*)"><a href="([^"]*)">')
+FIGURE = re.compile(
+    r'<figure(?: class="unsure")? data-score="([^"]*)"(?: data-familiar="[^"]*")?(?: data-unlike)?>'
+    r'<a href="([^"]*)">'
+)
 """The start of a row: the score, and the link that names the photo."""
 
 PLAIN = ("<figure data", "<figcaption>")
 MARKED = ('<figure class="unsure" data', "<figcaption><strong>unsure:</strong> ")
-"""The two places of a row that a mark changes, without it and with it."""
+"""The two places of a row that the mark "unsure" changes, without it and with it."""
+
+UNLIKE = '<strong class="unlike">unlike the training photos:</strong> '
+"""Before the caption of a photo to which the model is no guide. In words: a screen reader says
+them, and paper may have no colours."""
 
 
 class HtmlFormat:
@@ -68,11 +79,14 @@ class HtmlFormat:
     def row_of(self, caption: Caption) -> str:
         """The line of a caption: a figure."""
         link, text = self.name_of(caption.image), escape(single_line(caption.caption))
+        name = escape(single_line(str(caption.image)))
+        familiar, unlike = caption.familiar, is_unfamiliar(caption.familiar)
+        about = "" if familiar is None else f' data-familiar="{familiar:.3f}"'
+        about += " data-unlike" * unlike
         return (
-            f'<figure data-score="{caption.score:.4f}"><a href="{link}">'
+            f'<figure data-score="{caption.score:.4f}"{about}><a href="{link}">'
             f'<img src="{link}" alt="{text}" loading="lazy"></a>'
-            f"<figcaption>{text} <small>{escape(single_line(str(caption.image)))}</small>"
-            "</figcaption></figure>\n"
+            f"<figcaption>{UNLIKE * unlike}{text} <small>{name}</small></figcaption></figure>\n"
         )
 
     def parse(self, row: str) -> tuple[str, float]:

@@ -42,15 +42,16 @@ class TextFormat:
 
 
 class CsvFormat:
-    """CSV with the columns image, caption and score, and with `marks` a column unsure (yes, no).
+    """CSV with the columns image, caption, score and familiar (empty where unknown).
 
-    A cell that a spreadsheet would run as a formula gets an apostrophe before it.
+    With `marks` also a column unsure (yes, no). A cell that a spreadsheet would run as a formula
+    gets an apostrophe before it.
     """
 
     multiline = True
 
     def __init__(self, marks: bool = False) -> None:
-        self.columns = ["image", "caption", "score"] + ["unsure"] * marks
+        self.columns = ["image", "caption", "score", "familiar"] + ["unsure"] * marks
         self.header = self._line(self.columns)
 
     def name_of(self, photo: Path) -> str:
@@ -63,6 +64,7 @@ class CsvFormat:
             self.name_of(caption.image),
             spreadsheet_cell(caption.caption),
             f"{caption.score:.4f}",
+            "" if caption.familiar is None else f"{caption.familiar:.3f}",
             "",  # the mark: which captions are unsure is known after the last one
         ]
         return self._line(cells[: len(self.columns)])
@@ -74,7 +76,7 @@ class CsvFormat:
 
     def mark(self, row: str, unsure: bool) -> str:
         """The row with yes or no in the column unsure, if there is such a column."""
-        cells = [*self._cells(row)[:3], "yes" if unsure else "no"]
+        cells = [*self._cells(row)[:4], "yes" if unsure else "no"]
         return self._line(cells[: len(self.columns)])
 
     def _cells(self, row: str) -> list[str]:
@@ -98,7 +100,10 @@ class CsvFormat:
 
 
 class JsonLinesFormat:
-    """One JSON object per line: image, caption, score, and with `top` above 1 the best captions."""
+    """One JSON object per line: image, caption, score, familiar (null where unknown).
+
+    With `top` above 1 also the best captions.
+    """
 
     header = ""
     multiline = False
@@ -116,6 +121,7 @@ class JsonLinesFormat:
             "image": self.name_of(caption.image),
             "caption": caption.caption,
             "score": round(caption.score, 4),
+            "familiar": None if caption.familiar is None else round(caption.familiar, 3),
         }
         if self.top > 1:
             row["captions"] = [
@@ -126,7 +132,10 @@ class JsonLinesFormat:
     def parse(self, row: str) -> tuple[str, float]:
         """Name and score."""
         value = json.loads(row)
-        return str(value["image"]), float(value["score"])
+        name, score = str(value["image"]), float(value["score"])
+        if "familiar" not in value:
+            raise ValueError("it has no 'familiar': an older version of this program wrote it")
+        return name, score
 
     def mark(self, row: str, unsure: bool) -> str:
         """The line with "unsure" true or false."""

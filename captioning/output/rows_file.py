@@ -3,6 +3,7 @@
 import csv
 import io
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 
 from captioning.errors import CaptioningError
@@ -107,11 +108,20 @@ class RowsFile:
             return []  # cut off within its header
         if text is None or not text.startswith(header):
             raise CaptioningError(
-                f"{self._path} doesn't begin as this --format does; it was written with other "
-                "options or by another program: name another file with -o, or replace this one "
-                "with --overwrite"
+                f"{self._path} doesn't begin as this --format does{_difference(text, header)}; it "
+                "was written with other options, by an older version or by another program: name "
+                "another file with -o, or replace this one with --overwrite"
             )
         return list(split_rows(text[len(header) :], self._rows.multiline))
+
+
+def _difference(text: str | None, header: str) -> str:
+    """The first line in which a file's header differs, for a message; "" if it is no text."""
+    lines = zip_longest((text or "").split("\n"), header.split("\n"), fillvalue="")
+    for number, (found, wanted) in enumerate(lines, 1):
+        if text and found != wanted:
+            return f" (line {number} is {found[:60]!r}, not {wanted[:60]!r})"
+    return ""
 
 
 def split_rows(text: str, multiline: bool = False) -> Iterator[str]:

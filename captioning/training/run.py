@@ -9,6 +9,7 @@ import keras
 
 from captioning.data.prepared import Prepared
 from captioning.errors import CaptioningError
+from captioning.inference.familiarity import Familiarity, write_familiarity
 from captioning.inference.trained_model import save_trained_model
 from captioning.inference.trained_on import write_trained_on
 from captioning.pictures.curves import draw_curves
@@ -83,7 +84,10 @@ def _save(
     output: Path,
     starting_point: StartingPoint,
 ) -> None:
-    """Write the model's folder, `trained_on.txt` before the model: no model is without it."""
+    """Write the model's folder.
+
+    `trained_on.txt` and `familiarity.npz` come before the model: no model is without them.
+    """
     save_figure(draw_model(model), output / "model.png")
     initial = starting_point.initial
     before = initial.description["training"] if initial else None
@@ -102,6 +106,10 @@ def _save(
         prepared.features.contents,
         [trained.folder for trained in starting_point.models],
     )
+    train_vectors, dev_vectors = (
+        prepared.features.matrix(prepared.splits[split]) for split in ("train", "dev")
+    )
+    write_familiarity(output, Familiarity.fit(train_vectors, dev_vectors))
     save_trained_model(
         output, model, prepared.tokenizer, prepared.features.made_by, prepared.longest, training
     )
