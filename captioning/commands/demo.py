@@ -1,7 +1,8 @@
-"""The whole pipeline on rendered scenes: no download, no dataset, two minutes.
+"""Captions of the sample photos, then the whole pipeline on rendered scenes.
 
-Renders scenes in the layout of Flickr8k, encodes them, trains a merge model, and draws test
-scenes with their captions into captions.png.
+No download, no dataset, two minutes. The shipped model captions the samples (samples.png). Then
+scenes are rendered in the layout of Flickr8k, encoded, a merge model is trained on them, and test
+scenes are drawn with their captions (captions.png).
 """
 
 import argparse
@@ -46,9 +47,11 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     if options.scenes < 10 or options.epochs < 1:
         raise CaptioningError("--scenes must be at least 10 and --epochs at least 1")
     began = time.perf_counter()
-    import_keras()
     from captioning.inference.models import DEMO, models_folder
 
+    folder: Path = options.output or models_folder() / DEMO
+    caption_samples(folder)
+    import_keras()
     if options.train_encoder:
         from captioning.scenes.mini_xception import WEIGHTS_FILE
         from captioning.scenes.mini_xception_training import train_mini_xception
@@ -56,7 +59,6 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
         accuracy = train_mini_xception(WEIGHTS_FILE)
         inform(f"mini-xception: every label right in {accuracy:.1%} of unseen scenes")
 
-    folder: Path = options.output or models_folder() / DEMO
     scenes = render(folder, options.scenes, options.seed)
     prepared = extract(folder)
     captioner = train(prepared, folder, options.epochs, options.seed)
@@ -68,9 +70,35 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
         f"{time.perf_counter() - began:.0f} s in all"
     )
     photo = folder / "data" / "Flicker8k_Dataset" / next(iter(captions))
-    inform(f"\nlook at  {short(folder / 'captions.png')}  {short(folder / 'curves.png')}")
+    pictures = ("samples.png", "captions.png", "curves.png")
+    inform(f"\nlook at  {'  '.join(str(short(folder / name)) for name in pictures)}")
     inform(f"then try {command_line('caption')} --model {short(folder)} -i {short(photo)}")
     return 0
+
+
+def caption_samples(folder: Path) -> None:
+    """Print the shipped model's captions of the sample photos, and draw them into samples.png."""
+    from PIL import Image
+
+    from captioning.data.photos import photos_of
+    from captioning.inference.familiarity import is_unfamiliar
+    from captioning.inference.loading import load
+    from captioning.inference.models import SHIPPED, samples_folder, shipped_folder
+    from captioning.pictures.contact_sheet import contact_sheet
+    from captioning.pictures.figures import save_figure
+
+    model = load(shipped_folder() / SHIPPED[0])
+    captions = list(model.caption(photos_of([samples_folder()], False)))
+    inform(f"what {SHIPPED[0]} says of the photos in {short(samples_folder())}:")
+    for caption in captions:
+        mark = "  (unlike what it learned from)" if is_unfamiliar(caption.familiar) else ""
+        print(f"{caption.image.name}\t{caption.caption}{mark}")
+    sheet = contact_sheet(
+        [Image.open(caption.image) for caption in captions],
+        [caption.caption for caption in captions],
+        marks="".join("?" if is_unfamiliar(c.familiar) else "." for c in captions),
+    )
+    save_figure(sheet, folder / "samples.png")
 
 
 def render(folder: Path, count: int, seed: int) -> "dict[str, Scene]":

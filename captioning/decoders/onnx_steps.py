@@ -6,7 +6,7 @@ stays the same through a caption (outputs `photo_0`, `photo_1`, …). `decoder_s
 the state after (`after_0`, …).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,9 @@ PHOTO, STEP = "decoder_photo.onnx", "decoder_step.onnx"
 
 PHOTOS, HYPOTHESES, WORDS = "photos", "hypotheses", "words"
 """Names of dimensions of any size: before any word there are one hypothesis and no words."""
+
+WIDEST = 1 << 16
+"""The most numbers of a state, a photo and a hypothesis."""
 
 
 class OnnxSteps:
@@ -48,11 +51,14 @@ class OnnxSteps:
 
     def _check(self, folder: Path) -> None:
         wanted = {"words", *self._photo_names, *self._state_names}
+        shapes = [self._step.inputs.get(name, []) for name in self._state_names]
         is_decoder = (
             len(self._photo.inputs) == 1
             and self._step.inputs.keys() == wanted
-            and "log_probabilities" in self._step.outputs
+            and len(self._step.outputs.get("log_probabilities", ())) == 3
             and len(self._after_names) == len(self._state_names)
+            # Zeros of these shapes are made before anything is computed.
+            and all(_is_state(shape) for shape in shapes)
         )
         if not is_decoder:
             raise CaptioningError(f"{STEP} in {folder} holds no decoder's step")
@@ -88,6 +94,16 @@ class OnnxSteps:
     def keep(self, photo: list[np.ndarray], rows: np.ndarray) -> list[np.ndarray]:
         """What stays the same of some of the photos, at the places `rows`."""
         return [part[rows] for part in photo]
+
+
+def _is_state(shape: Sequence[object]) -> bool:
+    """(photos, hypotheses, width), or (photos, hypotheses, words, width)."""
+    *before, width = shape or [None]
+    return (
+        before in ([PHOTOS, HYPOTHESES], [PHOTOS, HYPOTHESES, WORDS])
+        and isinstance(width, int)
+        and width <= WIDEST
+    )
 
 
 def _numbered(start: str, names: Iterable[str]) -> list[str]:

@@ -59,9 +59,20 @@ class Session:
             for name, values in inputs.items()
         }
         try:
-            return self._session.run(list(outputs), fed)
+            found = self._session.run(list(outputs), fed)
         except Exception as error:  # as above
             raise CaptioningError(f"cannot run {self.name}: {_first_line(error)}") from None
+        # What a file declares of its outputs needn't be true, and what reads them relies on it.
+        for name, values in zip(outputs, found, strict=True):
+            declared = self.outputs[name]
+            if len(declared) != values.ndim or any(
+                isinstance(side, int) and side != size
+                for side, size in zip(declared, values.shape, strict=True)
+            ):
+                raise CaptioningError(
+                    f"{self.name} gives {name} of shape {values.shape}, not {tuple(declared)}"
+                )
+        return found
 
 
 def _first_line(error: Exception) -> str:
