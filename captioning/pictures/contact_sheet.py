@@ -8,7 +8,6 @@ from PIL import Image, ImageOps
 
 from captioning.pictures.figures import INK, ORANGE
 
-
 UNFAMILIAR = "(unlike what it knows)"
 """Below the caption of a photo that the model has not learned from the like of."""
 
