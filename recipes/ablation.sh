@@ -6,7 +6,7 @@
 # To expect on dev (words only, beam 5, 1 view): the whole recipe CIDEr 49.9 (46.5 to 53.7); without
 # dropout +3.2, the plateau schedule +3.1, every other part within the interval of another seed.
 #
-# Wants the grids of recipes/flickr8k.sh in models/.
+# Wants the grids of recipes/flickr8k-xception.sh in models/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

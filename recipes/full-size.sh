@@ -5,7 +5,7 @@
 # To expect, dev loss in nats a word: dropout 0.1 2.677 (epoch 11), 0.2 (the recipe) 2.639, plateau
 # schedule 2.633, seed 2 with dropout 0.3 and 18 epochs 2.638, seed 3 2.634.
 #
-# Wants the grids of recipes/flickr8k.sh in models/.
+# Wants the grids of recipes/flickr8k-xception.sh in models/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

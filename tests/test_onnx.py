@@ -244,6 +244,24 @@ def test_a_hostile_graph_is_refused_before_it_runs(
         shutil.copy(exported["merge"] / file, folder / file)
 
 
+def test_a_graph_with_any_byte_changed_is_read_or_refused(tmp_path: Path) -> None:
+    content = graph_of([onnx.helper.make_node("Relu", ["x"], ["y"])]).SerializeToString()
+    generator, file = np.random.default_rng(7), tmp_path / "changed.onnx"
+    outcomes = set()
+    for _ in range(400):
+        changed = bytearray(content)
+        for place in generator.integers(0, len(content), generator.integers(1, 4)):
+            changed[place] = generator.integers(0, 256)
+        file.write_bytes(changed)
+        try:
+            Session(read_checked(file), str(file))
+            outcomes.add("read")
+        except CaptioningError as error:
+            assert str(file) in str(error)
+            outcomes.add("refused")
+    assert outcomes == {"read", "refused"}
+
+
 def test_a_graph_that_lies_about_its_outputs_is_refused() -> None:
     model = graph_of([onnx.helper.make_node("Concat", ["x", "x"], ["y"], axis=0)])
     model.graph.output[0].type.tensor_type.shape.dim[0].dim_value = 3

@@ -37,20 +37,13 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
     """The command line; program: how help calls the command."""
     parser = argparse.ArgumentParser(
         prog=program,
-        description=f"Caption photos: {command_line('caption')} -i image.jpg",
+        description=f"Caption photos: {command_line('caption')} image.jpg",
         epilog="Captions go to standard output, messages to standard error. Exit code: 0 all "
         "photos captioned, 1 some of several could not be, 2 a wrong argument or photo.",
     )
     add = parser.add_argument
-    add(
-        "-i",
-        "--image",
-        type=Path,
-        nargs="+",
-        required=True,
-        metavar="PATH",
-        help="photos, or folders of photos",
-    )
+    add("paths", type=Path, nargs="*", metavar="PATH", help="photos, or folders of photos")
+    add("-i", "--image", type=Path, nargs="+", default=[], metavar="PATH", help="the same")
     add("--recursive", action="store_true", help="also the photos in subfolders")
     add(
         "--model",
@@ -63,7 +56,12 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
     add_max_pixels(add)
     add_wording(parser.add_argument_group("what the captions say").add_argument)
     add_results(parser.add_argument_group("where the captions go").add_argument)
-    return parser.parse_args(arguments)
+    # Intermixed: `caption --beam 5 photo.jpg` finds the photo behind the option.
+    options = parser.parse_intermixed_args(arguments)
+    options.image = [*options.paths, *options.image]
+    if not options.image:
+        parser.error("name a photo, or a folder of photos")
+    return options
 
 
 def add_wording(add: Callable[..., Any]) -> None:
