@@ -60,7 +60,7 @@ def test_every_decoder_of_any_depth_captions(name: str, depth: int, beam: int) -
     model, grids = toy(name, depth=depth), toy_grids(5)
     vectors = grids.mean(axis=1).astype("float32")
     settings = DecodingSettings(max_words=6, beam=beam)
-    ensemble = Ensemble([model])
+    ensemble = Ensemble([steps_of(model)])
 
     def captions(photos: slice) -> list[tuple[int, ...]]:
         members, state = ensemble.begin(vectors[photos], grids[photos, None])
@@ -175,7 +175,7 @@ def test_an_ensemble_takes_the_mean_of_probabilities_of_unlike_decoders() -> Non
     models = [toy("transformer", 1), toy("attention", 2), toy("merge", 3)]
     grids = toy_grids(2)
     vectors = grids.mean(axis=1).astype("float32")
-    together = Ensemble(models)
+    together = Ensemble([*map(steps_of, models)])
     photo, state = together.begin(vectors, grids[:, None])
     alone = [steps_of(model) for model in models]
     begun = [m.begin(vectors if i == 2 else grids) for i, m in enumerate(alone)]
@@ -192,7 +192,7 @@ def test_an_ensemble_takes_the_mean_of_probabilities_of_unlike_decoders() -> Non
 
 def test_views_of_a_photo_decide_together() -> None:
     model, grids = toy("transformer"), toy_grids(6).reshape(3, 2, REGIONS, SIZE)
-    together = Ensemble([model])
+    together = Ensemble([steps_of(model)])
     photo, state = together.begin(np.zeros((3, SIZE), "float32"), grids)
     found, _ = together.step(np.full((3, 1), START, np.int32), photo, state)
     steps = steps_of(model)

