@@ -102,7 +102,7 @@ def _is_state(shape: Sequence[object]) -> bool:
     return (
         before in ([PHOTOS, HYPOTHESES], [PHOTOS, HYPOTHESES, WORDS])
         and isinstance(width, int)
-        and width <= WIDEST
+        and 0 < width <= WIDEST
     )
 
 

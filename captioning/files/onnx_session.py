@@ -39,12 +39,13 @@ class Session:
             self._session = onnxruntime.InferenceSession(
                 content, options, providers=["CPUExecutionProvider"]
             )
+            # In here too: texts in the file needn't be UTF-8.
+            self.notes: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
+            self.inputs = {one.name: one.shape for one in self._session.get_inputs()}
+            self.outputs = {one.name: one.shape for one in self._session.get_outputs()}
+            self._kinds = {one.name: one.type for one in self._session.get_inputs()}
         except Exception as error:  # its exceptions have no common class
             raise CaptioningError(f"cannot run {name}: {_first_line(error)}") from None
-        self.notes: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
-        self.inputs = {one.name: one.shape for one in self._session.get_inputs()}
-        self.outputs = {one.name: one.shape for one in self._session.get_outputs()}
-        self._kinds = {one.name: one.type for one in self._session.get_inputs()}
         unknown = {*self._kinds.values()} - KINDS.keys()
         if unknown:
             raise CaptioningError(f"cannot run {name}: it wants inputs of {', '.join(unknown)}")
