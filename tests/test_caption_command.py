@@ -105,7 +105,7 @@ def test_csv_and_text_of_several(model_folder: Path, odd_photos: Path) -> None:
         (["-i", "docs", "--embed", "docs"], "photos are never changed"),
         (["-i", "docs", "--recursive", "--embed", "docs/x"], "captioned themselves"),
         (["-i", "docs", "-o", "README.md"], "README.md exists already"),
-        ([], "required"),
+        ([], "name a photo, or a folder of photos"),
     ],
 )
 def test_wrong_arguments_end_soon_in_a_message(

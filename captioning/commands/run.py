@@ -17,8 +17,8 @@ SUMMARIES = {
     "caption": "caption photos",
     "features": "photos and captions -> vectors, vocabulary, clean captions",
     "train": "train a decoder on them",
-    "export": "a model as ONNX graphs, which caption without Keras",
     "evaluate": "score a model's captions against references",
+    "export": "a model as ONNX graphs, which caption without Keras",
     "demo": "the whole pipeline on rendered scenes",
     "app": "a page in the browser: drop photos, read and correct captions",
 }
