@@ -134,7 +134,8 @@ def test_the_installed_command_captions_photos_without_tensorflow(
         (["export", "flickr8k"], "keras"),
         (["caption", "-i", "samples/cat.jpg", "--runtime", "keras"], "keras"),
         (["caption", "-i", "samples/cat.jpg", "--attention", "map.png"], "matplotlib"),
-        (["demo"], "keras"),
+        (["demo"], "matplotlib"),
+        (["evaluate", "--model", "flickr8k", "--data", "data"], "pycocoevalcap"),
     ],
 )
 def test_what_wants_more_packages_says_how_to_install_them(

@@ -137,6 +137,11 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     options = parse_arguments(arguments, program)
     check_arguments(options)
     began = time.perf_counter()
+    import pycocoevalcap  # noqa: F401  (what is missing is said before anything is captioned)
+
+    if options.report:
+        import jinja2  # noqa: F401
+        import matplotlib  # noqa: F401
     from captioning.evaluation.evaluation import evaluate
     from captioning.evaluation.result_files import write_evaluation
     from captioning.evaluation.summary_text import summary_text

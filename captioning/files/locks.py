@@ -5,8 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from captioning.errors import CaptioningError
 
 _TEMPORARY_NAME = r"\..+\.\d+(\.\w+)?"
@@ -21,6 +19,8 @@ def locked(file: Path, what: Path, instead: str) -> Iterator[None]:
     blocks nobody. The file's folder is made. Raises `CaptioningError` at once when another
     process holds the lock; `instead` says in the message what to do then.
     """
+    from filelock import FileLock, Timeout  # here: captions on a terminal need no lock
+
     lock = FileLock(file)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
