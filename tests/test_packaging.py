@@ -124,7 +124,7 @@ def test_the_installed_command_captions_photos_without_tensorflow(
         Path(row["image"]).name: row["caption"] for row in map(json.loads, rows.stdout.splitlines())
     }
     assert captions["cat.jpg"] == done.stdout.strip()
-    assert len(captions) == 8
+    assert len(captions) == 9
 
 
 @pytest.mark.parametrize(
