@@ -74,7 +74,7 @@ def compare_vectors(
 
 def encode_all(encoder: Any, photos: list[Path]) -> np.ndarray:
     """Vectors, float32 (photos, D), as features.py encodes them: read ahead, in batches."""
-    from captioning.vision.extraction import read_batches
+    from captioning.vision.batches import read_batches
 
     batches = read_batches(photos, encoder.settings.size, 16, {})
     return np.concatenate([encoder.encode(pixels) for _, pixels in batches])

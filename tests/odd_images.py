@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageCms
 
-from captioning.vision.images import FORMATS
+from captioning.vision.images import formats
 
 SAME, WHITE, OPENS = "same", "white", "opens"
 """What a file must give: the picture below, nothing but white, any picture. All else: a reason."""
@@ -179,7 +179,7 @@ def _formats_and_sizes() -> Files:
     }
     for name in ("BMP", "WEBP", "AVIF", "TIFF", "JPEG2000", "PPM", "TGA", "QOI", "PCX", "SGI"):
         files[f"format.{name.lower()}"] = (encoded(rgb, name), SAME)
-    if "HEIF" in FORMATS:
+    if "HEIF" in formats():
         files["phone.heic"] = (encoded(rgb, "HEIF", quality=95), SAME)
     return files
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from captioning.vision.extraction import read_batches
+from captioning.vision.batches import read_batches
 from captioning.vision.images import UnreadableImageError, load_array, open_image
 from tests.odd_images import OPENS, SAME, UNDO, WHITE, picture, write_collection
 

@@ -1,6 +1,7 @@
 """Caption photos."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -127,6 +128,8 @@ def add_results(add: Callable[..., Any]) -> None:
 def main(arguments: Sequence[str] | None = None, program: str | None = None) -> int:
     """Caption photos; 0 if all were, 1 if some of several could not be, 2 if the only one."""
     options = parse_arguments(arguments, program)
+    # NumPy multiplies little here, and its threads take a tenth of a second to start.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     check_arguments(options)
     # All checks come before the model is loaded: a wrong path is reported at once.
     settle_model(options)
@@ -259,7 +262,6 @@ def open_outputs(
 
     Raises `CaptioningError` if an output exists already, or another run is writing to it.
     """
-    from captioning.output.embedding import check_embedding, write_copy
     from captioning.output.photo_files import PhotoFiles
     from captioning.output.rows_file import RowsFile
     from captioning.output.sidecars import write_sidecar
@@ -280,6 +282,8 @@ def open_outputs(
     if options.format == "sidecar":
         outputs.append(open_photo_files(write_sidecar, options.output, ".txt"))
     if options.embed:
+        from captioning.output.embedding import check_embedding, write_copy
+
         check_embedding()
         # Only --recursive would find the copies in a subfolder the next time.
         refuse_inside(options.embed, options.image if options.recursive else [])
@@ -296,7 +300,6 @@ def open_outputs(
 
 def row_format(options: argparse.Namespace, several: bool) -> "RowFormat":
     """How captions are written as rows. A single photo's text needs no name."""
-    from captioning.output.html_format import HtmlFormat
     from captioning.output.row_formats import CsvFormat, JsonLinesFormat, TextFormat
 
     if options.format == "csv":
@@ -304,6 +307,8 @@ def row_format(options: argparse.Namespace, several: bool) -> "RowFormat":
     if options.format == "jsonl":
         return JsonLinesFormat(options.top)
     if options.format == "html":
+        from captioning.output.html_format import HtmlFormat
+
         return HtmlFormat((options.output.parent if options.output else Path()).resolve())
     return TextFormat(named=several or options.output is not None)
 
@@ -312,7 +317,7 @@ def caption_all(
     captioner: "Captioner", photos: list[Path], outputs: "list[Output]", options: argparse.Namespace
 ) -> int:
     """Caption the photos into the outputs, with a bar on a terminal; how many could not be."""
-    from tqdm import tqdm
+    from captioning.output.standard_output import write_beside_bar
 
     captions = captioner.caption(
         photos,
@@ -325,12 +330,15 @@ def caption_all(
     failed = 0
     shares: list[float | None] = []  # of each photo that has a caption now, `Caption.familiar`
     # disable=None: a bar only on a terminal. A single photo is done before one would show.
-    no_bar = len(photos) == 1 or None
-    for caption in tqdm(captions, total=len(photos), unit=" photos", disable=no_bar):
+    if len(photos) > 1:
+        from tqdm import tqdm
+
+        captions = tqdm(captions, total=len(photos), unit=" photos", disable=None)
+    for caption in captions:
         error = caption.error or write_caption(caption, outputs)
         if error:
             failed += 1
-            tqdm.write(shown(f"skipped {caption.image}: {error}"), file=sys.stderr)
+            write_beside_bar(shown(f"skipped {caption.image}: {error}") + "\n", sys.stderr)
             continue
         shares.append(caption.familiar)
         if options.attention:

@@ -4,9 +4,7 @@ import importlib
 import io
 import os
 import sys
-import tomllib
 from collections.abc import Callable, Sequence
-from importlib import metadata
 from pathlib import Path
 
 from captioning.errors import CONSOLE, SCRIPTS, CaptioningError, console_name, shown
@@ -74,6 +72,9 @@ def usage() -> str:
 
 def version() -> str:
     """The version of the installed package, or, if none is installed, of the checkout."""
+    import tomllib
+    from importlib import metadata
+
     try:
         return metadata.version(DISTRIBUTION)
     except metadata.PackageNotFoundError:

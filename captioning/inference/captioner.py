@@ -12,8 +12,8 @@ import numpy as np
 from captioning.inference.caption_decoder import CaptionDecoder
 from captioning.inference.familiarity import Familiarity
 from captioning.inference.settings import DecodingSettings
+from captioning.vision.batches import encode_views, read_batches
 from captioning.vision.encoders import PhotoEncoder
-from captioning.vision.extraction import encode_views, read_batches
 from captioning.vision.images import MAX_PIXELS
 
 PHOTOS_AT_ONCE = 16

@@ -2,8 +2,7 @@
 
 import sys
 from pathlib import Path
-
-from tqdm import tqdm
+from typing import TextIO
 
 from captioning.inference.captioner import Caption
 from captioning.output.confidence import least_confident
@@ -41,5 +40,13 @@ class StandardOutput:
                 self._print(self._rows.mark(row, unsure))
 
     def _print(self, text: str) -> None:
-        tqdm.write(text, file=sys.stdout, end="")  # moves the progress bar out of the way
-        sys.stdout.flush()
+        write_beside_bar(text, sys.stdout)
+
+
+def write_beside_bar(text: str, file: TextIO) -> None:
+    """Write to a terminal, where a progress bar may stand, and flush."""
+    if tqdm := sys.modules.get("tqdm"):
+        tqdm.tqdm.write(text, file=file, end="")  # moves the bar out of the way
+    else:  # nothing has imported it, so there is no bar
+        file.write(text)
+    file.flush()

@@ -1,28 +1,15 @@
 """A folder of photos -> features on disk, photos decoded while the network computes."""
 
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 
-import numpy as np
-from tqdm import tqdm
-
+from captioning.vision.batches import encode_views, read_batches
 from captioning.vision.encoders import PhotoEncoder
 from captioning.vision.feature_writer import FeatureWriter
 from captioning.vision.features import Features
-from captioning.vision.images import MAX_PIXELS, UnreadableImageError, load_array
+from captioning.vision.images import MAX_PIXELS
 from captioning.vision.stamps import Stamp, stamp_of
-from captioning.vision.views import view
-
-DECODING_THREADS = 2
-
-IMAGES_AT_ONCE = 16
-"""Views of the same few photos go through the encoder together."""
-
-_Group = tuple[tuple[Path, ...], list[Future[np.ndarray | str]]]
-"""Photos of a batch, and of each the pixels, or the reason why there are none, to come."""
 
 
 @dataclass(frozen=True)
@@ -39,55 +26,6 @@ class ExtractionSettings:
     max_pixels: int = MAX_PIXELS
 
 
-def read_batches(
-    paths: Iterable[Path],
-    size: int,
-    batch_size: int,
-    failed: dict[Path, str],
-    max_pixels: int = MAX_PIXELS,
-) -> Iterator[tuple[list[Path], np.ndarray]]:
-    """Give (paths, images): uint8 images (up to batch_size, size, size, 3), decoded ahead.
-
-    A photo that can't be read, or has more than `max_pixels`, is left out and named in `failed`
-    with the reason. At most two batches wait in memory, however many photos there are.
-    """
-
-    def read(path: Path) -> np.ndarray | str:
-        try:
-            return load_array(path, size, max_pixels)
-        except UnreadableImageError as error:
-            return str(error)
-
-    # Threads, not processes: Pillow's decoders let go of Python's lock, and so does the network.
-    with ThreadPoolExecutor(DECODING_THREADS) as pool:
-        waiting: list[_Group] = []
-        remaining = iter(paths)
-        while group := tuple(islice(remaining, batch_size)):
-            waiting.append((group, [pool.submit(read, path) for path in group]))
-            # The batch before is given away only now, with this one on its way: it is decoded
-            # while the caller computes.
-            if len(waiting) > 1:
-                yield from _decoded(*waiting.pop(0), failed)
-        for entry in waiting:
-            yield from _decoded(*entry, failed)
-
-
-def _decoded(
-    group: tuple[Path, ...], futures: list[Future[np.ndarray | str]], failed: dict[Path, str]
-) -> Iterator[tuple[list[Path], np.ndarray]]:
-    """The photos of a group that could be read, as one batch; none when there is no such photo."""
-    paths, images = [], []
-    for path, future in zip(group, futures, strict=True):
-        result = future.result()
-        if isinstance(result, str):
-            failed[path] = result
-        else:
-            paths.append(path)
-            images.append(result)
-    if paths:
-        yield paths, np.stack(images)  # (photos, size, size, 3)
-
-
 def extract_features(
     encoder: PhotoEncoder,
     images: Path,
@@ -101,6 +39,8 @@ def extract_features(
     standard error. Raises `CaptioningError` when the disk refuses, or the encoder gives vectors
     that aren't finite.
     """
+    from tqdm import tqdm
+
     settings = settings or ExtractionSettings()
     # From the first photo on: a run that was stopped and continued gives the same bits as one
     # that never was, though each begins with another photo.
@@ -156,27 +96,3 @@ def _encode_into(
         yield len(batch)
     # Photos that failed after the last batch are in no line of the log.
     writer.failed |= {name_of[path]: reason for path, reason in failed.items()}
-
-
-def encode_views(
-    encoder: PhotoEncoder, pixels: np.ndarray, views: int
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Vectors (photos, D) of photos, and grids (photos, views, regions, D) of so many views.
-
-    pixels: uint8 (photos, size, size, 3). No grids, None, for 0 views. However many views there
-    are, no more than `IMAGES_AT_ONCE` images go through the encoder together, or `photos`.
-    """
-    if not views:
-        return encoder.encode(pixels), None
-    images = np.stack(
-        [view(photo, number) for photo in pixels for number in range(views)]
-    )  # (photos * views, size, size, 3)
-    at_once = max(IMAGES_AT_ONCE, len(pixels))
-    parts = [
-        encoder.encode_grids(images[start : start + at_once])
-        for start in range(0, len(images), at_once)
-    ]
-    # (photos * views, D) and (photos * views, regions, D)
-    vectors, grids = (np.concatenate(part) for part in zip(*parts, strict=True))
-    # The vector is that of the photo itself, its view 0; all views have a grid.
-    return vectors[::views], grids.reshape(len(pixels), views, *grids.shape[1:])

@@ -5,6 +5,7 @@ import io
 import stat
 import struct
 import warnings
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,6 @@ from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from captioning.errors import CaptioningError
 
-try:
-    import pillow_heif
-except ImportError:
-    pass  # optional: without it HEIC photos, as of iPhones, are refused with the way to install it
-else:
-    pillow_heif.register_heif_opener()
-
-
 MAX_PIXELS = 200_000_000
 """Photos with more pixels are refused before they are decoded (decompression bombs)."""
 
@@ -28,14 +21,25 @@ _WANTED = (
     "AVIF BMP DDS DIB GIF HEIF ICNS ICO JPEG JPEG2000 MPO PCX PNG PPM QOI SGI TGA TIFF WEBP XBM"
 )
 
-Image.init()  # fills Image.OPEN with the formats that this build of Pillow can open
-
-FORMATS = tuple(name for name in _WANTED.split() if name in Image.OPEN)
-"""What is read. EPS and WMF are not: Pillow hands them to other programs, which run them."""
+COMMON = ("JPEG", "PNG", "GIF", "BMP", "PPM")
+"""Of most photos; they are tried first, as to load the other formats' code takes a while."""
 
 # Not in a `with`: photos are decoded in threads, and the list of filters belongs to the process.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
+
+
+@cache
+def formats() -> tuple[str, ...]:
+    """What is read. EPS and WMF are not: Pillow hands them to other programs, which run them."""
+    try:
+        import pillow_heif
+    except ImportError:
+        pass  # optional: HEIC photos, as of iPhones, are refused then with the way to install it
+    else:
+        pillow_heif.register_heif_opener()
+    Image.init()  # fills Image.OPEN with the formats that this build of Pillow can open
+    return tuple(name for name in _WANTED.split() if name in Image.OPEN)
 
 
 class UnreadableImageError(CaptioningError):
@@ -43,7 +47,7 @@ class UnreadableImageError(CaptioningError):
 
 
 def open_image(path: Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """An upright RGB picture of any file of `FORMATS`, the first frame of several.
+    """An upright RGB picture of any file of `formats()`, the first frame of several.
 
     EXIF rotation is applied, transparency laid on white, 16 bits scaled to 8, colour profiles
     converted to sRGB. Raises `UnreadableImageError` with the reason. Pillow's own limit, one for
@@ -57,7 +61,7 @@ def open_image(path: Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
             raise UnreadableImageError(
                 "a folder, not an image" if Path(path).is_dir() else "not a regular file"
             )
-        with Image.open(path, formats=FORMATS) as image:
+        with _identified(path) as image:
             width, height = image.size
             if width * height > max_pixels:
                 raise UnreadableImageError(
@@ -81,11 +85,19 @@ def open_image(path: Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
         raise UnreadableImageError(f"damaged image ({error})") from None
 
 
+def _identified(path: Path) -> Image.Image:
+    """The picture with its header read. Raises what Pillow raises."""
+    try:
+        return Image.open(path, formats=COMMON)
+    except UnidentifiedImageError:
+        return Image.open(path, formats=formats())
+
+
 def _reason_unidentified(path: Path) -> str:
     """Why no decoder of Pillow knows the file."""
     if path.stat().st_size == 0:
         return "an empty file"
-    if path.suffix.lower() in (".heic", ".heif") and "HEIF" not in FORMATS:
+    if path.suffix.lower() in (".heic", ".heif") and "HEIF" not in formats():
         return "HEIC needs one more package: pip install pillow-heif"
     return "not an image of a supported format"
 

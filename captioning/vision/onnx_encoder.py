@@ -55,7 +55,7 @@ class OnnxEncoder:
 
         Raises `CaptioningError` when a vector isn't finite.
         """
-        (vectors,) = self._session.run({"pixels": images}, [VECTOR])
+        (vectors,) = self._run(images, [VECTOR])
         return finite(vectors, self.settings, self._session.name)
 
     def encode_grids(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -63,8 +63,13 @@ class OnnxEncoder:
 
         Raises `CaptioningError` when a vector isn't finite; then its grid isn't either.
         """
-        vectors, grids = self._session.run({"pixels": images}, [VECTOR, GRID])
+        vectors, grids = self._run(images, [VECTOR, GRID])
         return finite(vectors, self.settings, self._session.name), grids
+
+    def _run(self, images: np.ndarray, outputs: list[str]) -> list[np.ndarray]:
+        # One at a time: as fast as sixteen together, and their grids take a tenth of the memory.
+        found = [self._session.run({"pixels": image[None]}, outputs) for image in images]
+        return [np.concatenate(parts) for parts in zip(*found, strict=True)]
 
 
 def has_onnx_encoder(signature: Mapping[str, Any], folder: Path) -> bool:
@@ -81,7 +86,9 @@ def load_onnx_encoder(signature: Mapping[str, Any], folder: Path) -> OnnxEncoder
     if name in LITE and not file.is_file():
         encoder = _load_lite(name)
     else:
-        encoder = OnnxEncoder(ENCODERS[name], Session(read_checked(file), str(file)))
+        encoder = OnnxEncoder(
+            ENCODERS[name], Session(read_checked(file), str(file), convolves=True)
+        )
     if encoder.fingerprint != signature["weights"]:
         raise CaptioningError(
             f"{folder} was trained with other weights of {name} (fingerprint "
@@ -97,7 +104,7 @@ def _load_lite(name: str) -> OnnxEncoder:
     cached = platformdirs.user_cache_path("image-captions", appauthor=False) / file
     if cached.is_file():
         try:
-            return OnnxEncoder(settings, Session(read_checked(cached), str(cached)))
+            return OnnxEncoder(settings, Session(read_checked(cached), str(cached), True))
         except CaptioningError:
             pass  # half-written or damaged: it's built again
     notes = {"encoder": name, "weights": variant.fingerprint}
@@ -108,4 +115,4 @@ def _load_lite(name: str) -> OnnxEncoder:
             beside.write_bytes(content)
     except (OSError, CaptioningError):
         pass  # a cache that can't be written costs a fifth of a second at each start, no more
-    return OnnxEncoder(settings, Session(content, name))
+    return OnnxEncoder(settings, Session(content, name, convolves=True))
