@@ -143,8 +143,11 @@ def test_what_wants_more_packages_says_how_to_install_them(
 ) -> None:
     shutil.copytree(ROOT / "samples", tmp_path / "samples")
     (tmp_path / "text").mkdir()
-    rows = "".join(f"{n}.jpg,a photo of {n}\n" for n in ("cat", "coffee", "coins", "rocket"))
-    (tmp_path / "text" / "captions.txt").write_text("image,caption\n" + rows, encoding="utf-8")
+    rows = "image,caption\n"
+    for number in range(40):  # so many that no split is empty
+        shutil.copy(ROOT / "samples" / "cat.jpg", tmp_path / "samples" / f"{number}.jpg")
+        rows += f"{number}.jpg,a cat\n"
+    (tmp_path / "text" / "captions.txt").write_text(rows, encoding="utf-8")
     done = run(installed, tmp_path, *arguments)
     assert done.returncode == 2, done.stderr
     last = done.stderr.splitlines()[-1]
