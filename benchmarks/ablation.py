@@ -121,12 +121,12 @@ def train_once(
         model = variant.build(prepared, settings)
         initial = TrainedModel(
             folder,
-            model,
             prepared.tokenizer,
             prepared.features.made_by,
             prepared.longest,
             decoding={},
             description={"training": None},
+            model=model,
         )
     data = only_views(prepared, variant.views)
     train_model(data, settings, folder, starting_point=StartingPoint(initial))

@@ -16,9 +16,9 @@ def compare_decoding(
     photos: how many vectors ours decodes; few: how many of them the classic way does.
     """
     from captioning.inference.loading import load
+    from captioning.inference.trained_model import load_trained_model
 
-    captioner = load(folder)
-    model = captioner.trained_model.model
+    captioner, model = load(folder, runtime="keras"), load_trained_model(folder).model
     vectors = random_vectors(model, photos)
     longest = captioner.trained_model.max_length
     old = classic.build(

@@ -97,9 +97,10 @@ def _epoch(photos: int) -> float:
 def _captions(photos: int, folder: Path) -> float:
     from benchmarks.synthetic import random_vectors
     from captioning.inference.loading import load
+    from captioning.inference.trained_model import load_trained_model
 
-    captioner = load(folder)
-    vectors = random_vectors(captioner.trained_model.model, photos)
+    captioner = load(folder, runtime="keras")
+    vectors = random_vectors(load_trained_model(Path(folder)).model, photos)
     captioner.decoder.decode(vectors[:250], beam=1)
     began = time.perf_counter()
     captioner.decoder.decode(vectors, beam=1)
