@@ -24,6 +24,11 @@ WIDEST = 1 << 16
 """The most numbers of a state, a photo and a hypothesis."""
 
 
+def has_graphs(folder: Path) -> bool:
+    """Whether a model's folder holds an exported decoder."""
+    return all((folder / name).is_file() for name in (PHOTO, STEP))
+
+
 class OnnxSteps:
     """The steps of an exported decoder; the same as `ModelSteps` of the Keras model.
 

@@ -16,7 +16,7 @@ KINDS = {
 }
 """What inputs and outputs may be."""
 
-SHORTEST = "session.intra_op.allow_spinning"
+SPINNING = "session.intra_op.allow_spinning"
 """Threads that wait for work sleep instead of spinning: spinning takes a processor's time from
 whatever else runs, and gains nothing on graphs as small as these."""
 
@@ -38,7 +38,7 @@ class Session:
             levels = onnxruntime.GraphOptimizationLevel
             options.graph_optimization_level = levels.ORT_ENABLE_EXTENDED
         options.log_severity_level = 4  # what is wrong is raised; warnings are for its developers
-        options.add_session_config_entry(SHORTEST, "0")
+        options.add_session_config_entry(SPINNING, "0")
         self.name = name
         try:
             self._session = onnxruntime.InferenceSession(

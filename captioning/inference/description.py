@@ -7,7 +7,7 @@ from typing import Any
 
 from captioning.data.text import CLEANING
 from captioning.decoders.kinds import HEADS
-from captioning.decoders.onnx_steps import PHOTO, STEP
+from captioning.decoders.onnx_steps import has_graphs
 from captioning.errors import CaptioningError, command_line
 from captioning.files.keras_files import LARGEST_JSON
 from captioning.files.text import read_json
@@ -31,9 +31,8 @@ def read_description(folder: Path) -> dict[str, Any]:
     folder = Path(folder)
     if not folder.is_dir():
         raise CaptioningError(f"the model's folder {folder} is missing")
-    exported = all((folder / name).is_file() for name in (PHOTO, STEP))
     for part in (DESCRIPTION, MODEL):
-        if not (folder / part).is_file() and not (part == MODEL and exported):
+        if not (folder / part).is_file() and not (part == MODEL and has_graphs(folder)):
             raise CaptioningError(
                 f"the model's folder {folder} lacks {part}; "
                 f"train it again with: {command_line('train')}"

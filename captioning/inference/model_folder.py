@@ -6,7 +6,7 @@ from typing import Any
 
 from captioning.data.text import Tokenizer
 from captioning.decoders.kinds import READ_GRIDS
-from captioning.decoders.onnx_steps import PHOTO, STEP, OnnxSteps
+from captioning.decoders.onnx_steps import STEP, OnnxSteps, has_graphs
 from captioning.errors import CaptioningError, command_line
 from captioning.inference.description import DESCRIPTION, read_description
 from captioning.vision.encoders import grid_shape
@@ -46,8 +46,7 @@ def read_model_folder(folder: Path) -> ModelFolder:
 
 def is_exported(about: ModelFolder) -> bool:
     """Whether the model runs without Keras: its graphs are there, and its encoder can be had."""
-    graphs = all((about.folder / name).is_file() for name in (PHOTO, STEP))
-    return graphs and has_onnx_encoder(about.encoder, about.folder)
+    return has_graphs(about.folder) and has_onnx_encoder(about.encoder, about.folder)
 
 
 def load_onnx_steps(about: ModelFolder) -> OnnxSteps:

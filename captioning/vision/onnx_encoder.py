@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import platformdirs
 
-from captioning.errors import CaptioningError
+from captioning.errors import CaptioningError, command_line
 from captioning.files.onnx_file import read_checked
 from captioning.files.onnx_session import Session
 from captioning.files.whole import written_whole
@@ -92,7 +92,8 @@ def load_onnx_encoder(signature: Mapping[str, Any], folder: Path) -> OnnxEncoder
     if encoder.fingerprint != signature["weights"]:
         raise CaptioningError(
             f"{folder} was trained with other weights of {name} (fingerprint "
-            f"{signature['weights']}) than those here ({encoder.fingerprint})"
+            f"{signature['weights']}) than those here ({encoder.fingerprint}); export it again: "
+            f"{command_line('export')} {folder}"
         )
     return encoder
 
