@@ -14,6 +14,7 @@ from captioning.commands.options import (
     check_range,
     model_folder,
 )
+from captioning.commands.run import how_to_install
 from captioning.errors import CaptioningError
 
 
@@ -22,7 +23,7 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
     parser = argparse.ArgumentParser(
         prog=program,
         description=__doc__,
-        epilog="Its packages: pip install -r requirements-app.txt",
+        epilog=f"Its packages: {how_to_install('app')}",
     )
     add = parser.add_argument
     add(
@@ -62,12 +63,6 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
         # removed with everything in it when the run ends.
         os.environ["GRADIO_TEMP_DIR"] = uploads
         os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-        try:
-            import gradio  # noqa: F401
-        except ImportError as error:
-            raise CaptioningError(
-                f"the package {error.name} is missing; pip install -r requirements-app.txt"
-            ) from None
         from captioning.app.server import serve
         from captioning.app.shared_captioner import SharedCaptioner
         from captioning.inference.loading import load

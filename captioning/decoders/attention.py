@@ -65,9 +65,11 @@ class CaptionLSTM(layers.Layer):
         self.lstm = layers.LSTM(width, return_sequences=True, return_state=True)
 
     def build(self, shape: tuple, *_: Any) -> None:
+        """Build the LSTM for words of this size."""
         self.lstm.build((None, None, shape[-1]))
 
     def call(self, words: Any, photo: Any, hidden: Any = None, cell: Any = None) -> tuple:
+        """The states after each word, and the last hidden and cell state."""
         words = words + photo[:, None]  # (P, C, T, width)
         photos, captions, steps, _ = ops.shape(words)
         if hidden is None:
@@ -103,6 +105,7 @@ class LookAtRegions(layers.Layer):
         self.norm = layers.LayerNormalization(name="norm")
 
     def build(self, shape: tuple, *_: Any) -> None:
+        """Build the projections, all of the width of the hidden states."""
         width = shape[-1]
         self.question = layers.Dense(width, name="question")
         self.known = layers.Dense(width, name="known")
@@ -111,6 +114,7 @@ class LookAtRegions(layers.Layer):
             layer.build((None, width))
 
     def call(self, hidden: Any, keys_values: Any, training: bool = False) -> tuple[Any, Any]:
+        """The joined states and the attention weights, as the class says."""
         hidden = self.dropout(hidden, training=training)
         queries = by_photo(self.question(hidden))  # (P, C * T, width)
         context, weights = self.attention(queries, keys_values)

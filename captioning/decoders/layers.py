@@ -39,6 +39,7 @@ class Attention(layers.Layer):
         self.dropout = layers.Dropout(dropout)
 
     def call(self, queries: Any, keys_values: Any, training: bool = False) -> tuple[Any, Any]:
+        """The attended values and the weights, as the class says."""
         keys, values = ops.split(keys_values, 2, axis=-1)  # (B, S, width), each
         keys = ops.transpose(self._in_heads(keys), (0, 1, 3, 2))  # (B, heads, size, S)
         scale = (queries.shape[-1] // self.heads) ** -0.5
@@ -79,9 +80,11 @@ class Places(layers.Layer):
         self.places = places
 
     def build(self, shape: tuple) -> None:
+        """Make the table of vectors, (places, width)."""
         self.table = self.add_weight((self.places, shape[-1]), "normal", name="table")
 
     def call(self, x: Any, past: Any = None) -> Any:
+        """The input with the vector of each position added, (..., T, width)."""
         # `past`, (..., t, anything), holds the words before `x` when it comes word by word.
         first = 0 if past is None else ops.shape(past)[-2]
         rows = ops.minimum(ops.arange(ops.shape(x)[-2]) + first, self.places - 1)  # (T,)

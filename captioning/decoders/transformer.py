@@ -85,6 +85,7 @@ class DecoderLayer(layers.Layer):
         self.dropout = layers.Dropout(dropout)
 
     def build(self, shape: tuple, *_: Any) -> None:
+        """Build the projections and the feed-forward network."""
         width = shape[-1]
         self.words_in = layers.Dense(3 * width, name="words_in")
         self.words_out = layers.Dense(width, name="words_out")
@@ -106,6 +107,7 @@ class DecoderLayer(layers.Layer):
     def call(
         self, x: Any, keys_values: Any, past: Any = None, training: bool = False
     ) -> tuple[Any, Any, Any]:
+        """The new vectors, keys and values, and weights, as the class says."""
         shape, width = ops.shape(x), x.shape[-1]
         # Self-attention stays within a caption: captions are the batch.
         projected = self.words_in(self.norms[0](x))  # (P, C, T, 3 * width)

@@ -64,14 +64,23 @@ def read_ensemble_description(folders: Sequence[str | Path]) -> dict[str, Any]:
     Raises `CaptioningError` as `read_description` does, and for models of different encoders or
     vocabularies, which can't decide together.
     """
-    first, *others = [(Path(folder), read_description(Path(folder))) for folder in folders]
+    descriptions = {str(folder): read_description(Path(folder)) for folder in folders}
+    check_ensemble(descriptions)
+    return next(iter(descriptions.values()))
+
+
+def check_ensemble(descriptions: dict[str, dict[str, Any]]) -> None:
+    """Raise `CaptioningError` for models of different encoders or vocabularies.
+
+    descriptions: of each model by its folder.
+    """
+    (first, own), *others = descriptions.items()
     for folder, description in others:
         for key, what in (("encoder", "encoder"), ("words", "vocabulary")):
-            if description[key] != first[1][key]:
+            if description[key] != own[key]:
                 raise CaptioningError(
-                    f"{first[0]} and {folder} can't decide together: each has another {what}"
+                    f"{first} and {folder} can't decide together: each has another {what}"
                 )
-    return first[1]
 
 
 def _is_number(value: Any, low: float, high: float) -> bool:

@@ -8,7 +8,7 @@ from captioning.decoders.ensemble import Ensemble
 from captioning.errors import CaptioningError, command_line
 from captioning.inference.caption_decoder import CaptionDecoder
 from captioning.inference.captioner import Captioner
-from captioning.inference.description import read_ensemble_description
+from captioning.inference.description import check_ensemble
 from captioning.inference.familiarity import read_familiarity
 from captioning.inference.model_folder import (
     ModelFolder,
@@ -30,8 +30,9 @@ def load(*folders: str | Path, weights: str = "imagenet", runtime: str | None = 
     in `choose_runtime`. Raises `CaptioningError` when a part of a folder is missing or doesn't fit
     the others, and for models of different encoders or vocabularies.
     """
-    read_ensemble_description(folders)  # what doesn't fit is told before Keras is imported
     models = [read_model_folder(Path(folder)) for folder in folders]
+    # What doesn't fit is told before Keras is imported.
+    check_ensemble({str(model.folder): model.description for model in models})
     if choose_runtime(models, weights, runtime) == "onnx":
         return load_onnx(models)
     return load_keras(models, weights)
