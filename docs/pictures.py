@@ -1,4 +1,4 @@
-"""The README's pictures: python docs/pictures.py --wrong grass.jpg hopper.jpg --report report.html
+"""The README's pictures: docs/pictures.py --wrong grass.jpg hopper.jpg galaxies.jpg --report FILE
 
 samples.jpg: the sample photos with the shipped model's captions; those of --wrong, which only a
 person can know, are marked. app.jpg and report.jpg: what Chromium shows of the app with these
