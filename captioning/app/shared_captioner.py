@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from captioning.app.photos import THUMBNAIL, SessionPhoto, read_photo
+from captioning.data.neutral import without_gender
 from captioning.inference.captioner import PHOTOS_AT_ONCE, Captioner
 from captioning.vision.images import UnreadableImageError, to_array
 
@@ -20,11 +21,13 @@ from captioning.vision.images import UnreadableImageError, to_array
 class SharedCaptioner:
     """A captioner for several threads.
 
-    own_beam: the width of the beam that the model decodes with by default, 1 for greedy.
+    own_beam: the width of the beam that the model decodes with by default, 1 for greedy; neutral:
+    whether captions leave out the gender of people.
     """
 
-    def __init__(self, captioner: Captioner) -> None:
+    def __init__(self, captioner: Captioner, neutral: bool = False) -> None:
         self._captioner = captioner
+        self._neutral = neutral
         self._computing = Lock()
         self.own_beam = captioner.decoder.settings().beam
         # An empty photo, so that the encoder is loaded and compiled before the first real one.
@@ -61,7 +64,10 @@ class SharedCaptioner:
             with self._computing:
                 found = self._captioner.decoder.decode(*_inputs(group), **decoding)
             for photo, hypotheses in zip(group, found, strict=True):
-                photo.best = [(self._captioner.decoder.text(h), h.score) for h in hypotheses[:top]]
+                texts = [(self._captioner.decoder.text(h), h.score) for h in hypotheses[:top]]
+                if self._neutral:
+                    texts = [(without_gender(text), score) for text, score in texts]
+                photo.best = texts
 
     def attention(self, photo: SessionPhoto) -> list[tuple[str, np.ndarray]]:
         """Each word of the model's caption with its attention weights, float32 (side, side).

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from captioning.commands.options import (
     DEFAULT_MODEL,
+    add_neutral,
     add_runtime,
     add_weights,
     check_range,
@@ -33,6 +34,7 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
     )
     add_weights(add)
     add_runtime(add)
+    add_neutral(add)
     add("--port", type=int, default=7860, help="of the page at 127.0.0.1 (default: %(default)s)")
     add(
         "--corrections",
@@ -67,6 +69,8 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
         from captioning.app.shared_captioner import SharedCaptioner
         from captioning.inference.loading import load
 
-        captioner = SharedCaptioner(load(folder, weights=options.weights, runtime=options.runtime))
+        captioner = SharedCaptioner(
+            load(folder, weights=options.weights, runtime=options.runtime), options.neutral
+        )
         serve(captioner, folder.name, options.port, options.corrections)
     return 0

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from captioning.commands.options import (
     DEFAULT_MODEL,
     add_decoding,
     add_max_pixels,
+    add_neutral,
     add_runtime,
     add_weights,
     check_at_least,
@@ -76,6 +78,7 @@ def add_wording(add: Callable[..., Any]) -> None:
         help="the most words of a caption (greedy models "
         "decode with --beam 5 then, as a beam prefers captions that end in time)",
     )
+    add_neutral(add)
     add("--top", type=int, default=1, metavar="N", help="with --format jsonl: the N best captions")
 
 
@@ -235,6 +238,10 @@ def settle_model(options: argparse.Namespace) -> None:
             "--attention shows what one decoder attends to; give one --model",
         ),
         (
+            options.attention and options.neutral,
+            "--attention shows the model's own words, --neutral changes them; give one of the two",
+        ),
+        (
             options.attention and about.get("decoder") == "merge",
             f"the merge decoder of {options.model[0]} has no attention: it reads a photo as one "
             "vector; --attention wants a model with an attention or transformer decoder",
@@ -327,6 +334,8 @@ def caption_all(
         ban=options.ban.split(","),
         **decoding_of(options),
     )
+    if options.neutral:
+        captions = map(neutral, captions)
     failed = 0
     shares: list[float | None] = []  # of each photo that has a caption now, `Caption.familiar`
     # disable=None: a bar only on a terminal. A single photo is done before one would show.
@@ -346,6 +355,16 @@ def caption_all(
     if options.format in ("text", "sidecar"):  # the other formats hold each photo's share
         warn_of_unfamiliar(shares)
     return failed
+
+
+def neutral(caption: "Caption") -> "Caption":
+    """The caption, and each of its likeliest, without the gender of people."""
+    from captioning.data.neutral import without_gender
+
+    best: dict[str, float] = {}
+    for text, score in caption.best:
+        best.setdefault(without_gender(text), score)  # two may have differed in a gender alone
+    return replace(caption, caption=without_gender(caption.caption), best=list(best.items()))
 
 
 def warn_of_unfamiliar(shares: Sequence[float | None]) -> None:

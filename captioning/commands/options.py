@@ -89,6 +89,15 @@ def add_decoding(add: Callable[..., Any]) -> None:
     )
 
 
+def add_neutral(add: Callable[..., Any]) -> None:
+    """--neutral: captions that don't guess people's gender."""
+    add(
+        "--neutral",
+        action="store_true",
+        help="person and child for man, woman, boy and girl, and what agrees with them (English)",
+    )
+
+
 def decoding_of(options: argparse.Namespace) -> dict[str, Any]:
     """What `add_decoding` declares, as keywords of `CaptionDecoder.settings`."""
     return {
