@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from captioning.commands import caption
+from captioning.commands.caption import main
 from captioning.data.neutral import gendered_words, without_gender
 from captioning.data.text import clean_caption
 from captioning.errors import CaptioningError
@@ -99,13 +99,13 @@ def test_no_caption_of_flickr8k_keeps_a_gender(shared: Path) -> None:
 def test_the_command_rewrites_the_caption_and_the_likeliest(capsys: pytest.CaptureFixture) -> None:
     arguments = [str(ROOT / "samples" / "hopper.jpg"), "--top", "8", "--format", "jsonl"]
     arguments += ["--model", "flickr8k"]
-    assert caption.main(arguments) == 0
+    assert main(arguments) == 0
     own = json.loads(capsys.readouterr().out)
-    assert caption.main([*arguments, "--neutral"]) == 0
+    assert main([*arguments, "--neutral"]) == 0
     neutral = json.loads(capsys.readouterr().out)
     assert neutral["caption"] == without_gender(own["caption"])
     likeliest = [one["caption"] for one in neutral["captions"]]
     wanted = [without_gender(one["caption"]) for one in own["captions"]]
     assert likeliest == list(dict.fromkeys(wanted))
     with pytest.raises(CaptioningError, match="--neutral changes them"):
-        caption.main([*arguments, "--neutral", "--attention", "words.png"])
+        main([*arguments, "--neutral", "--attention", "words.png"])
