@@ -90,7 +90,7 @@ def kinds(count: int) -> "Iterator[tuple[str, list[Image.Image]]]":
     for kind in KINDS:
         yield kind, draw(kind, count)
     yield "pictures of scikit-image", scikit_pictures()
-    yield "photos in samples/", [open_image(path) for path in photos_of([ROOT / "samples"], False)]
+    yield "photos in samples/", [open_image(path) for path in photos_of([ROOT / "samples"]).photos]
 
 
 def encode(encoder: Any, pictures: "list[Image.Image]") -> np.ndarray:

@@ -26,6 +26,7 @@ from captioning.commands.options import (
 from captioning.errors import CaptioningError, command_line, shown
 
 if TYPE_CHECKING:
+    from captioning.data.photos import Found
     from captioning.inference.captioner import Caption, Captioner
     from captioning.output.interfaces import Output, RowFormat
 
@@ -138,8 +139,8 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     settle_model(options)
     from captioning.data.photos import photos_of
 
-    # A photo that was given twice, by name and in its folder, is captioned once.
-    photos = list(dict.fromkeys(photos_of(options.image, options.recursive)))
+    found = photos_of(options.image, options.recursive)
+    photos = found.photos
     # A folder counts as several, however many photos are in it: its output has names.
     several = len(photos) > 1 or any(path.is_dir() for path in options.image)
     if not several and not photos[0].exists():
@@ -155,18 +156,29 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
                 f"{len(photos) - len(remaining):,} of {len(photos):,} photos are done already",
                 file=sys.stderr,
             )
-        failed = 0
+        report_left_out(found)
+        failed = len(found.unreadable)
         if remaining:
             from captioning.inference.loading import load
 
             captioner = load(*options.model, weights=options.weights, runtime=options.runtime)
-            failed = caption_all(captioner, remaining, outputs, options)
+            failed += caption_all(captioner, remaining, outputs, options)
         # Also if nothing remained: the earlier run may have been stopped before it marked.
         for output in outputs:
             output.finish()
     if failed and not several:
         return 2
     return 1 if failed else 0
+
+
+def report_left_out(found: "Found") -> None:
+    """Say on standard error which of the given folders hold no photo, and which can't be read."""
+    from captioning.data.photos import describe_empty
+
+    lines = [f"note: {describe_empty(folder)}" for folder in found.empty]
+    lines += [f"skipped the folder {path}: {why}" for path, why in found.unreadable.items()]
+    for line in lines:
+        print(shown(line), file=sys.stderr)
 
 
 def check_arguments(options: argparse.Namespace) -> None:

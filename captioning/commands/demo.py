@@ -88,7 +88,7 @@ def caption_samples(folder: Path) -> None:
     from captioning.pictures.figures import save_figure
 
     model = load(shipped_folder() / SHIPPED[0])
-    captions = list(model.caption(photos_of([samples_folder()], False)))
+    captions = list(model.caption(photos_of([samples_folder()]).photos))
     inform(f"what {SHIPPED[0]} says of the photos in {short(samples_folder())}:")
     for caption in captions:
         mark = "  (unlike what it learned from)" if is_unfamiliar(caption.familiar) else ""

@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
 
     about = read_model_folder(options.model)
     check_encoder(about.encoder["name"], options.weights)
-    photos = list(dict.fromkeys(photos_of(options.image or [samples_folder()], False)))
+    photos = photos_of(options.image or [samples_folder()]).photos
     with only_run(about.folder):
         names = export(about, options.weights, photos)
     print(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from captioning.errors import CaptioningError, command_line
+from captioning.files.folders import check_folder
 from captioning.files.text import read_text
 
 _TOKEN_FILE = "Flickr8k.token.txt"
@@ -54,11 +55,11 @@ def read_captions(text: Path) -> list[tuple[str, str]]:
 def caption_file(text: Path) -> Path:
     """The caption file in the folder `text`; raises `CaptioningError` when there is none."""
     text = Path(text)
-    if not text.is_dir():
-        raise CaptioningError(
-            f"the folder of captions {text} is missing; name another with --text, "
-            f"or fetch Flickr8k with: {command_line('features')} --download"
-        )
+    check_folder(
+        text,
+        "the folder of captions",
+        f"name another with --text, or fetch Flickr8k with: {command_line('features')} --download",
+    )
     for name in (_TOKEN_FILE, *_TABLES, CORRECTIONS):
         if (text / name).exists():
             return text / name

@@ -8,6 +8,7 @@ from captioning.data.dataset import Dataset
 from captioning.data.descriptions import read_descriptions, write_descriptions
 from captioning.data.text import Tokenizer
 from captioning.errors import CaptioningError, command_line
+from captioning.files.folders import check_folder
 from captioning.files.pickles import read_pickle, write_pickle
 from captioning.files.text import read_json, write_json, write_text
 from captioning.vision.features import Features, read_features
@@ -100,10 +101,7 @@ def read_prepared(folder: Path) -> Prepared:
     `CaptioningError` when a file is missing or broken, or train or dev has no photo then.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise CaptioningError(
-            f"the folder {folder} is missing; make it with: {command_line('features')}"
-        )
+    check_folder(folder, "the folder of prepared data", f"make it with: {command_line('features')}")
     captions = read_descriptions(folder / "descriptions.txt")
     splits = read_prepared_splits(folder)
     tokenizer = read_tokenizer(folder / "tokenizer.p")

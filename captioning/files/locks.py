@@ -6,6 +6,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from captioning.errors import CaptioningError
+from captioning.files.folders import check_room_for_folder
 
 _TEMPORARY_NAME = r"\..+\.\d+(\.\w+)?"
 """Names of temporary files, as `whole.written_whole` makes them: .features.4711.p"""
@@ -47,9 +48,11 @@ def only_run(folder: Path) -> Iterator[None]:
     """Make `folder` and lock it against other runs, which would write the same files.
 
     Temporary files of a killed run are removed, and so is a folder that was made here and is
-    empty in the end. Raises `CaptioningError` when another run holds the folder.
+    empty in the end. Raises `CaptioningError` when another run holds the folder, or a file is in
+    its way.
     """
     folder = Path(folder)
+    check_room_for_folder(folder)
     is_new = not folder.exists()
     try:
         with locked(folder / ".lock", folder, "name another folder"):

@@ -9,6 +9,7 @@ from captioning.data.text import CLEANING
 from captioning.decoders.kinds import HEADS
 from captioning.decoders.onnx_steps import has_graphs
 from captioning.errors import CaptioningError, command_line
+from captioning.files.folders import check_folder
 from captioning.files.keras_files import LARGEST_JSON
 from captioning.files.text import read_json
 from captioning.inference.settings import STEEPEST, WIDEST_BEAM
@@ -29,8 +30,7 @@ def read_description(folder: Path) -> dict[str, Any]:
     Raises `CaptioningError` naming the part that is missing or isn't valid.
     """
     folder = Path(folder)
-    if not folder.is_dir():
-        raise CaptioningError(f"the model's folder {folder} is missing")
+    check_folder(folder, "the model's folder")
     for part in (DESCRIPTION, MODEL):
         if not (folder / part).is_file() and not (part == MODEL and has_graphs(folder)):
             raise CaptioningError(

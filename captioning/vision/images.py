@@ -21,6 +21,8 @@ _WANTED = (
     "AVIF BMP DDS DIB GIF HEIF ICNS ICO JPEG JPEG2000 MPO PCX PNG PPM QOI SGI TGA TIFF WEBP XBM"
 )
 
+_HEIF_ENDINGS = (".heic", ".heif", ".hif", ".heics", ".heifs")
+
 COMMON = ("JPEG", "PNG", "GIF", "BMP", "PPM")
 """Of most photos; they are tried first, as to load the other formats' code takes a while."""
 
@@ -97,7 +99,7 @@ def _reason_unidentified(path: Path) -> str:
     """Why no decoder of Pillow knows the file."""
     if path.stat().st_size == 0:
         return "an empty file"
-    if path.suffix.lower() in (".heic", ".heif") and "HEIF" not in formats():
+    if path.suffix.lower() in _HEIF_ENDINGS and "HEIF" not in formats():
         return "HEIC needs one more package: pip install pillow-heif"
     return "not an image of a supported format"
 

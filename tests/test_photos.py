@@ -1,0 +1,126 @@
+"""Which files of a folder are photos, and which folders are looked into."""
+
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from captioning.commands.caption import report_left_out
+from captioning.data.photos import IMAGE_ENDINGS, list_photos, photos_of
+from captioning.errors import CaptioningError
+from captioning.files.folders import check_folder
+from captioning.files.locks import only_run
+from captioning.vision.images import formats, open_image
+
+
+def touch(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+def test_every_ending_of_what_the_opener_reads_is_a_photos() -> None:
+    opened = set(formats())
+    read = {ending for ending, kind in Image.registered_extensions().items() if kind in opened}
+    assert len(read) > 30
+    assert read <= IMAGE_ENDINGS
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("a.jpe", "JPEG"), ("a.j2k", "JPEG2000"), ("a.pnm", "PPM"), ("a.ico", "ICO"), ("a.PCX", None)],
+)
+def test_rarer_endings_are_found_and_opened(tmp_path: Path, name: str, kind: str | None) -> None:
+    Image.new("RGB", (32, 32), "red").save(tmp_path / name, kind)
+    assert list_photos(tmp_path) == [name]
+    assert open_image(tmp_path / name).size == (32, 32)
+
+
+def test_hidden_files_and_folders_of_servers_are_left_out(tmp_path: Path) -> None:
+    touch(
+        tmp_path,
+        *("a.jpg", "trip/b.jpg", "trip/deep/c.png", "._a.jpg", ".thumbnails/a.jpg"),
+        *("@eaDir/a.jpg/SYNOPHOTO_THUMB_M.jpg", "__MACOSX/a.jpg", "trip/.cache/x.jpg"),
+        *("#recycle/z.jpg", "album.jpg/d.jpg"),
+    )
+    assert list_photos(tmp_path) == ["a.jpg"]
+    assert list_photos(tmp_path, True) == [
+        "a.jpg",
+        "album.jpg/d.jpg",
+        "trip/b.jpg",
+        "trip/deep/c.png",
+    ]
+    # A hidden folder that is named oneself is looked into.
+    assert photos_of([tmp_path / ".thumbnails"]).photos == [tmp_path / ".thumbnails/a.jpg"]
+
+
+def test_links_to_folders_are_followed_once_and_end(tmp_path: Path) -> None:
+    root, elsewhere = tmp_path / "root", tmp_path / "elsewhere"
+    touch(tmp_path, "root/a.jpg", "root/sub/b.jpg", "elsewhere/c.jpg")
+    try:
+        (root / "up").symlink_to(tmp_path)
+        (root / "self").symlink_to(root)
+        (root / "again").symlink_to(root / "sub")
+        (root / "far").symlink_to(elsewhere)
+        (root / "far2").symlink_to(elsewhere)
+    except OSError:
+        pytest.skip("this system makes no links")
+    assert list_photos(root, True) == ["a.jpg", "far/c.jpg", "sub/b.jpg"]
+
+
+def test_an_empty_folder_among_several_paths_is_said_and_the_others_go_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    touch(tmp_path, "full/a.jpg", "full/b.jpg", "deep/sub/c.jpg")
+    (tmp_path / "empty").mkdir()
+    full, empty, deep = (tmp_path / name for name in ("full", "empty", "deep"))
+    found = photos_of([empty, full, deep, full / "b.jpg"])
+    assert found.photos == [full / "a.jpg", full / "b.jpg"]
+    assert found.empty == [empty, deep]
+    report_left_out(found)
+    said = capsys.readouterr().err
+    assert f"note: the folder {empty} holds no image file\n" in said
+    assert f"{deep} holds no image file; its subfolders hold 1, which --recursive finds" in said
+    with pytest.raises(CaptioningError, match="empty holds no image file; .*--recursive finds"):
+        photos_of([empty, deep])
+
+
+def test_a_folder_that_cannot_be_read_does_not_hide_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(tmp_path, "a.jpg", "locked/b.jpg")
+    from os import scandir  # noqa: PLC0415
+
+    def refuse(path: str) -> object:
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", refuse)
+    found = photos_of([tmp_path], recursive=True)
+    assert found.photos == [tmp_path / "a.jpg"]
+    assert found.unreadable == {tmp_path / "locked": "Permission denied"}
+    with pytest.raises(CaptioningError, match="cannot read .*locked: Permission denied"):
+        photos_of([tmp_path / "locked"])
+    with pytest.raises(CaptioningError, match="cannot read the folder .*locked"):
+        list_photos(tmp_path / "locked")
+
+
+def test_a_fresh_clones_folder_says_how_photos_come(tmp_path: Path) -> None:
+    touch(tmp_path, "README.md")
+    with pytest.raises(CaptioningError, match=r"no image file; .*--images.*--download"):
+        list_photos(tmp_path)
+
+
+def test_a_file_where_a_folder_is_needed_is_called_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "captions.txt"
+    file.touch()
+    expected = f"{file} is a file, where the folder of x is needed, perhaps {tmp_path}"
+    with pytest.raises(CaptioningError) as raised:
+        check_folder(file, "the folder of x")
+    assert str(raised.value) == expected
+    with (
+        pytest.raises(CaptioningError, match=r"captions\.txt is a file, where a folder is needed"),
+        only_run(file / "models"),
+    ):
+        pass
