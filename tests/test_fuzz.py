@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from captioning.data.captions import read_captions
 from captioning.data.descriptions import read_descriptions, write_descriptions
+from captioning.data.keras_tokenizer import read_keras_tokenizer
 from captioning.data.prepared import read_prepared_splits, read_tokenizer
 from captioning.data.splits import read_splits
 from captioning.errors import CaptioningError
@@ -30,6 +31,13 @@ from captioning.vision.images import UnreadableImageError, open_image
 from captioning.vision.stamps import digest_of_file
 from tests.conftest import ROOT
 from tests.odd_images import encoded, picture
+from tests.old_pickles import (
+    MODULES,
+    attributes,
+    pickled_tokenizer,
+    python_2_tokenizer,
+    python_2_vectors,
+)
 from tests.pickle_attacks import attacks
 
 FEW, MANY = 60, 13_000
@@ -173,6 +181,10 @@ def seeds() -> tuple[bytes, ...]:
     value = {"a.jpg": np.arange(6, dtype=np.float32).reshape(1, 6), "n": [np.float32(2), {1}]}
     good = [pickle.dumps(value, protocol) for protocol in range(6)]
     good += [pickle.dumps({"dog": 4, "cat": 5}, protocol) for protocol in range(6)]
+    state = attributes(["start a dog end"])
+    good += [pickled_tokenizer(MODULES[0], protocol, state) for protocol in range(6)]
+    good += [python_2_tokenizer({"dog": 1}, protocol) for protocol in (0, 2)]
+    good += [python_2_vectors({"a.jpg": value["a.jpg"]}, protocol) for protocol in (0, 2)]
     return *good, *(a for a in attacks(folder() / "it-ran").values() if len(a) < 5000)
 
 
@@ -195,6 +207,9 @@ instructions = st.lists(
             b"cos\nsystem\n",
             b"cnumpy._core.multiarray\nscalar\n",
             b"c_codecs\nencode\n",
+            b"ckeras.preprocessing.text\nTokenizer\n",
+            b"ccollections\nOrderedDict\n",
+            b"ccopy_reg\n_reconstructor\n",
         ]
     )
     | st.binary(max_size=4),
@@ -217,7 +232,18 @@ def fuzz_pickles(data: st.DataObject) -> None:
     (folder() / "tokenizer.p").write_bytes(content)
     reads_or_refuses(lambda: read_pickle(folder() / "tokenizer.p", "the pickle"))
     reads_or_refuses(lambda: read_tokenizer(folder() / "tokenizer.p"))
+    reads_or_refuses(lambda: read_keras_tokenizer(folder() / "tokenizer.p").markers)
     assert not (folder() / "it-ran").exists()
+
+
+@given(jsons, st.dictionaries(st.sampled_from(["num_words", "split", "filters"]), values))
+@example(b'{"config": {"word_index": "[' + b"[" * 100_000 + b'"}}', {})
+def fuzz_tokenizers_as_json(content: bytes, changes: dict) -> None:
+    (folder() / "tokenizer.json").write_bytes(content)
+    reads_or_refuses(lambda: read_keras_tokenizer(folder() / "tokenizer.json"))
+    about = {"config": {"word_index": '{"start": 1, "end": 2}'} | changes}
+    write_json(folder() / "tokenizer.json", about)
+    reads_or_refuses(lambda: read_keras_tokenizer(folder() / "tokenizer.json").encode("start"))
 
 
 @cache
@@ -300,6 +326,7 @@ READERS = [
     fuzz_names_in_descriptions,
     fuzz_json,
     fuzz_pickles,
+    fuzz_tokenizers_as_json,
     fuzz_model_description,
     fuzz_features_description,
     fuzz_images,

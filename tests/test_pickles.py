@@ -9,6 +9,7 @@ import pytest
 
 from captioning.errors import CaptioningError
 from captioning.files.pickles import read_pickle, write_pickle
+from tests.old_pickles import by_old_program, python_2_vectors, with_numpy_1
 
 
 class Attack:
@@ -45,3 +46,28 @@ def test_damaged_and_missing_files_are_named(tmp_path: Path) -> None:
     for name in ("x.p", "y.p"):
         with pytest.raises(CaptioningError, match=name):
             read_pickle(tmp_path / name, "the vectors")
+
+
+@pytest.mark.parametrize("protocol", [0, 1, 2])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "float64"])
+def test_arrays_of_python_2_are_read(tmp_path: Path, protocol: int, dtype: str) -> None:
+    vectors = {"é.jpg": np.linspace(-300, 300, 7).astype(dtype).reshape(1, 7)}
+    (tmp_path / "x.p").write_bytes(python_2_vectors(vectors, protocol))
+    found = read_pickle(tmp_path / "x.p", "the vectors")
+    np.testing.assert_array_equal(found["é.jpg"], vectors["é.jpg"], strict=True)
+
+
+@pytest.mark.parametrize("protocol", [0, 2])
+def test_arrays_of_numpy_1_are_read(tmp_path: Path, protocol: int) -> None:
+    vectors = {"a.jpg": np.linspace(-300, 300, 7, dtype=np.float32)}
+    (tmp_path / "x.p").write_bytes(with_numpy_1(pickle.dumps(vectors, protocol)))
+    found = read_pickle(tmp_path / "x.p", "the vectors")
+    np.testing.assert_array_equal(found["a.jpg"], vectors["a.jpg"], strict=True)
+
+
+def test_old_programs_read_what_is_written(tmp_path: Path) -> None:
+    vectors = {"a.jpg": np.linspace(-300, 300, 7, dtype=np.float32).reshape(1, 7)}
+    write_pickle(tmp_path / "x.p", vectors)
+    by_plain_pickle = by_old_program((tmp_path / "x.p").read_bytes())
+    for found in (by_plain_pickle, read_pickle(tmp_path / "x.p", "the vectors")):
+        np.testing.assert_array_equal(found["a.jpg"], vectors["a.jpg"], strict=True)

@@ -6,10 +6,12 @@ from pathlib import Path
 
 from captioning.data.dataset import Dataset
 from captioning.data.descriptions import read_descriptions, write_descriptions
+from captioning.data.keras_tokenizer import tokenizer_of
 from captioning.data.text import Tokenizer
 from captioning.errors import CaptioningError, command_line
 from captioning.files.folders import check_folder
 from captioning.files.pickles import read_pickle, write_pickle
+from captioning.files.stand_ins import PickledTokenizer
 from captioning.files.text import read_json, write_json, write_text
 from captioning.vision.features import Features, read_features
 
@@ -65,8 +67,13 @@ def write_text_files(
 
 
 def read_tokenizer(path: Path) -> Tokenizer:
-    """The tokenizer of a `tokenizer.p`; raises `CaptioningError` for any other content."""
+    """The tokenizer of a `tokenizer.p`; raises `CaptioningError` for any other content.
+
+    Of a pickled tokenizer of Keras, as other projects keep it, the vocabulary is taken over.
+    """
     numbers = read_pickle(path, "the tokenizer")
+    if isinstance(numbers, PickledTokenizer):
+        return Tokenizer(tuple(tokenizer_of(path, numbers).vocabulary))
     # `type`, not `isinstance`: True is an int, too, but no token.
     if not isinstance(numbers, dict) or not all(
         isinstance(word, str) and type(number) is int for word, number in numbers.items()
