@@ -51,6 +51,8 @@ _INSTRUCTIONS = set(
     """.split()  # noqa: SIM905 (a list of sixty words is less readable)
 )
 
+_CODES = {opcode.code.encode("latin-1"): opcode for opcode in pickletools.opcodes}
+
 _PUTS = {"PUT", "BINPUT", "LONG_BINPUT"}
 """Instructions that put the top of the stack into the memo, under a number they give."""
 
@@ -107,7 +109,7 @@ def _instructions(file: Any) -> Iterator[tuple[Any, Any]]:
     """
     while True:
         code = file.read(1)
-        instruction = pickletools.code2op.get(code.decode("latin-1"))
+        instruction = _CODES.get(code)
         if instruction is None:
             raise pickle.UnpicklingError("it ends too early" if not code else "it is no pickle")
         if instruction.name == "STRING":
