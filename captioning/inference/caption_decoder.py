@@ -1,12 +1,13 @@
 """From vectors and grids to captions; knows no photo files, no encoder and no Keras."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
-from captioning.data.text import PADDING, START
+from captioning.data.text import MARKERS, PADDING, START
 from captioning.errors import CaptioningError
 from captioning.inference.model_folder import ModelFolder
 from captioning.inference.search import Hypothesis, search
@@ -44,6 +45,20 @@ class Steps(Protocol):
     def keep(self, photo: Any, rows: np.ndarray) -> Any:
         """What stays the same of some of the photos, at the places `rows`."""
         ...
+
+
+@dataclass(frozen=True, eq=False)
+class WordChoice:
+    """A word of a caption, and what the decoder saw of it and beside it.
+
+    probability: of the word, given those before it; likeliest: (word, probability) of the words
+    that fit best there, best first; attention: weights (side, side) that sum to 1, or None.
+    """
+
+    word: str
+    probability: float
+    likeliest: list[tuple[str, float]]
+    attention: np.ndarray | None
 
 
 class CaptionDecoder:
@@ -125,20 +140,63 @@ class CaptionDecoder:
             return None
         rows = [self.trained_model.tokenizer.encode(caption) for caption in captions]
         side = self.trained_model.encoder["grid_side"]
-        photo, state = self._steps.begin(vectors, grids)
-        words = np.full((len(rows), 1), START, np.int32)
         weights = []  # of each step, (photos, side, side)
-        # The words are given, not generated. The weights of a step are those with which the word
-        # that comes next was chosen: the first step's, after <start>, belong to the first word.
-        for position in range(max(map(len, rows), default=0)):
-            _, state = self._steps.step(words, photo, state)
+        for _ in self._given_steps(vectors, grids, rows):
             if self._steps.attention is None:
                 raise ValueError("a decoder that reads grids gave no attention weights")
             weights.append(self._steps.attention[:, 0].reshape(-1, side, side))
-            # Shorter captions go on with padding; their weights past the end are dropped below.
+        # Shorter captions went on with padding: their weights past the end are dropped.
+        return [np.stack([w[i] for w in weights[: len(row)]]) for i, row in enumerate(rows)]
+
+    def word_choices(
+        self, vector: np.ndarray, grid: np.ndarray | None, caption: str, count: int
+    ) -> list[WordChoice]:
+        """For each word of a clean caption of one photo: where the decoder looked, what else fits.
+
+        vector: float32 (D,); grid: (views, regions, D), or None; count: so many of the likeliest
+        words at its place, given the words before it.
+        """
+        tokenizer = self.trained_model.tokenizer
+        grids = None if grid is None else grid[None]
+        row = tokenizer.encode(caption)
+        side = self.trained_model.encoder["grid_side"] if self.reads_grids else 0
+        choices = []
+        steps = self._given_steps(vector[None], grids, [row])
+        for word, token, step in zip(caption.split(), row, steps, strict=True):
+            log_probabilities = step[0, 0]  # (vocabulary,)
+            attention = self._steps.attention
+            order = np.argsort(-log_probabilities)[: count + len(MARKERS)].tolist()
+            likeliest = [
+                (tokenizer.shown(other), math.exp(log_probabilities[other]))
+                for other in order
+                if other >= len(MARKERS)
+            ]
+            choices.append(
+                WordChoice(
+                    word,
+                    math.exp(log_probabilities[token]),
+                    likeliest[:count],
+                    None if attention is None else attention[0, 0].reshape(side, side),
+                )
+            )
+        return choices
+
+    def _given_steps(
+        self, vectors: np.ndarray, grids: np.ndarray | None, rows: list[list[int]]
+    ) -> Iterator[np.ndarray]:
+        """The log-probabilities (photos, 1, vocabulary) before each word of given captions.
+
+        rows: the tokens of a caption for each photo. While a step's result is looked at, the
+        attention of the steps is that with which this word was chosen: the first step's, after
+        <start>, belongs to the first word.
+        """
+        photo, state = self._steps.begin(vectors, grids)
+        words = np.full((len(rows), 1), START, np.int32)
+        for position in range(max(map(len, rows), default=0)):
+            log_probabilities, state = self._steps.step(words, photo, state)
+            yield log_probabilities
             given = [row[position] if position < len(row) else PADDING for row in rows]
             words = np.array(given, np.int32)[:, None]
-        return [np.stack([w[i] for w in weights[: len(row)]]) for i, row in enumerate(rows)]
 
     def text(self, hypothesis: Hypothesis) -> str:
         """The words of a hypothesis."""

@@ -58,7 +58,7 @@ def greedy(
 ) -> list[Hypothesis]:
     """The likeliest word each time, for `photos` photos side by side.
 
-    Of the settings, `max_words` and `suppressed` count.
+    Of the settings, `max_words`, `prefix` and `suppressed` count.
     """
     tokens = np.full((photos, settings.max_words + 1), END, np.int32)
     totals = np.zeros(photos)
@@ -67,7 +67,7 @@ def greedy(
     running = np.ones(photos, bool)
     for length in range(settings.max_words + 1):
         log_probabilities, state = step(words, state)
-        log_probabilities = _suppress(log_probabilities, settings, first=not length)
+        log_probabilities = _suppress(log_probabilities, settings, length)
         log_probabilities = log_probabilities[:, 0]  # (rows, vocabulary)
         # A caption that is as long as it may be ends here, whatever the likeliest word is.
         has_room = length < settings.max_words
@@ -98,7 +98,7 @@ def sample(
 ) -> list[list[list[int]]]:
     """Captions drawn word by word with the model's probabilities, `samples` of each photo.
 
-    Of the settings, `max_words` and `suppressed` count. A caption that was cut off at `max_words`
+    Of the settings, `max_words`, `prefix` and `suppressed` count. A caption that was cut off at `max_words`
     has as many tokens.
     """
     state = [np.repeat(part, samples, axis=1) for part in state]  # (photos, samples, ...)
@@ -107,7 +107,7 @@ def sample(
     drawn: list[np.ndarray] = []
     for _ in range(settings.max_words):
         log_probabilities, state = step(words, state)
-        log_probabilities = _suppress(log_probabilities, settings, first=not drawn)
+        log_probabilities = _suppress(log_probabilities, settings, len(drawn))
         # The Gumbel-max trick: the largest of log-probabilities with Gumbel noise added is a draw
         # from the distribution, for all rows at once and without a cumulative sum.
         noise = generator.random(log_probabilities.shape, np.float32)
@@ -235,10 +235,17 @@ def _rows_to_keep(running: np.ndarray, keep: Keep | None) -> np.ndarray:
     return rows
 
 
-def _suppress(log_probabilities: np.ndarray, settings: DecodingSettings, first: bool) -> np.ndarray:
+def _suppress(log_probabilities: np.ndarray, settings: DecodingSettings, words: int) -> np.ndarray:
+    """What may come after so many words; where they are given, the next given one alone."""
     log_probabilities = np.require(log_probabilities, np.float32, "W")  # copied only if need be
+    if words < len(settings.prefix):
+        given = settings.prefix[words]
+        kept = log_probabilities[..., given].copy()
+        log_probabilities[...] = -np.inf
+        log_probabilities[..., given] = kept
+        return log_probabilities
     # A caption has at least one word: the end can't be the first token.
-    suppressed = [*settings.suppressed, END] if first else list(settings.suppressed)
+    suppressed = list(settings.suppressed) if words else [*settings.suppressed, END]
     log_probabilities[..., suppressed] = -np.inf
     return log_probabilities
 
@@ -248,8 +255,8 @@ def _allowed(
 ) -> np.ndarray:
     """Log-probabilities of what may follow `tokens`, (P, K, words); -inf for all else."""
     words = tokens.shape[-1]
-    log_probabilities = _suppress(log_probabilities, settings, first=words == 0)
-    if settings.no_repeat:
+    log_probabilities = _suppress(log_probabilities, settings, words)
+    if settings.no_repeat and words >= len(settings.prefix):
         _forbid_repeats(log_probabilities, tokens, settings.no_repeat)
     if words == settings.max_words:  # no room for another word
         log_probabilities[..., np.arange(log_probabilities.shape[-1]) != END] = -np.inf

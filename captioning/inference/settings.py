@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from captioning.data.text import PADDING, START, UNKNOWN, Tokenizer, clean_caption
+from captioning.errors import CaptioningError
 
 WIDEST_BEAM = 1000
 """The most that a beam may be: wider ones fill any memory."""
@@ -24,7 +25,8 @@ class DecodingSettings:
     length_power: hypotheses rank by log-probability / length**length_power; no_repeat: no n-gram
     of so many words comes twice in a caption, 0 for no such rule; suppressed: tokens that are
     never generated; views: so many of `views.VIEWS` of each photo decide together, for decoders
-    that read grids; 0 for others.
+    that read grids; 0 for others; prefix: tokens that every caption begins with, even suppressed
+    ones.
     """
 
     max_words: int
@@ -33,6 +35,7 @@ class DecodingSettings:
     no_repeat: int = 0
     suppressed: tuple[int, ...] = SUPPRESSED
     views: int = 1
+    prefix: tuple[int, ...] = ()
 
     def __str__(self) -> str:
         views = f", {self.views} views a photo" if self.views > 1 else ""
@@ -47,7 +50,8 @@ class DecodingOptions:
     """What a caller asks for; None, 0 or nothing leaves it to the model.
 
     As in `DecodingSettings`, but ban: words that are never generated, instead of tokens. Words
-    that the model doesn't know it can't generate anyway.
+    that the model doesn't know it can't generate anyway. prefix: a clean text that the caption
+    begins with; its unknown words become <unk>.
     """
 
     beam: int | None = None
@@ -56,6 +60,7 @@ class DecodingOptions:
     max_words: int | None = None
     ban: Iterable[str] = ()
     views: int | None = None
+    prefix: str = ""
 
     def resolve(
         self, defaults: Mapping[str, Any], tokenizer: Tokenizer, max_length: int, reads_grids: bool
@@ -63,13 +68,20 @@ class DecodingOptions:
         """The settings for a model: what was asked for, and the model's own in all other things.
 
         defaults: "beam", "length_power" and "views" of its description; max_length: words of the
-        longest caption it was trained on, which no caption exceeds.
+        longest caption it was trained on, which no caption exceeds. Raises `CaptioningError` for
+        a prefix that is longer.
         """
+        prefix = tuple(tokenizer.encode(self.prefix))
+        if len(prefix) > max_length:
+            raise CaptioningError(
+                f"the caption begins with {len(prefix)} given words, and this model's captions "
+                f"have {max_length} at the most"
+            )
         encoded = [tokenizer.encode(clean_caption(word)) for word in self.ban]
         # An unknown word is encoded as <unk>, which is suppressed already.
         banned = {token for tokens in encoded for token in tokens} - {UNKNOWN}
         return DecodingSettings(
-            max_words=min(max_length, self.max_words or max_length),
+            max_words=max(len(prefix), min(max_length, self.max_words or max_length)),
             beam=defaults["beam"] if self.beam is None else self.beam,
             length_power=(
                 defaults["length_power"] if self.length_power is None else self.length_power
@@ -77,4 +89,5 @@ class DecodingOptions:
             no_repeat=self.no_repeat,
             suppressed=(*SUPPRESSED, *sorted(banned)),
             views=(self.views or defaults.get("views", 1)) if reads_grids else 0,
+            prefix=prefix,
         )
