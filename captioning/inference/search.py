@@ -98,8 +98,8 @@ def sample(
 ) -> list[list[list[int]]]:
     """Captions drawn word by word with the model's probabilities, `samples` of each photo.
 
-    Of the settings, `max_words`, `prefix` and `suppressed` count. A caption that was cut off at `max_words`
-    has as many tokens.
+    Of the settings, `max_words`, `prefix` and `suppressed` count. A caption that was cut off at
+    `max_words` has as many tokens.
     """
     state = [np.repeat(part, samples, axis=1) for part in state]  # (photos, samples, ...)
     words = np.full((photos, samples), START, np.int32)
