@@ -87,6 +87,18 @@ def add_decoding(add: Callable[..., Any]) -> None:
         help="for models that read grids: average the predictions for N views of each photo; 1 "
         f"is fastest {OWN}",
     )
+    add_critic(add)
+
+
+def add_critic(add: Callable[..., Any]) -> None:
+    """--critic: how much a model's critic counts."""
+    add(
+        "--critic",
+        type=float,
+        metavar="W",
+        help="of a beam's captions take the one with the largest sum of mean log-probability a "
+        f"word and W times its fit to the photo, as the model's critic sees it; 0 for none {OWN}",
+    )
 
 
 def add_neutral(add: Callable[..., Any]) -> None:
@@ -105,6 +117,7 @@ def decoding_of(options: argparse.Namespace) -> dict[str, Any]:
         "length_power": options.length_penalty,
         "no_repeat": options.no_repeat,
         "views": options.views,
+        "critic": options.critic,
     }
 
 
@@ -114,10 +127,11 @@ def check_decoding(options: argparse.Namespace, own_beam: int | None = None) -> 
     own_beam: the width that the model's description asks for, once it is read: only a beam has
     hypotheses to rank.
     """
-    from captioning.inference.settings import STEEPEST, WIDEST_BEAM
+    from captioning.inference.settings import HEAVIEST, STEEPEST, WIDEST_BEAM
 
     check_range(options, "beam", 1, WIDEST_BEAM)
     check_range(options, "length_penalty", -STEEPEST, STEEPEST)
+    check_range(options, "critic", 0, HEAVIEST)
     check_at_least(options, 0, "no_repeat")
     check_views(options)
     # Greedy search keeps one hypothesis, so a length penalty would change nothing, silently.
@@ -125,6 +139,8 @@ def check_decoding(options: argparse.Namespace, own_beam: int | None = None) -> 
     greedy = own_beam is not None and (options.beam or own_beam) == 1 and not options.no_repeat
     if options.length_penalty is not None and greedy:
         raise CaptioningError("--length-penalty ranks the hypotheses of a beam; give --beam too")
+    if options.critic and greedy:
+        raise CaptioningError("--critic chooses among the hypotheses of a beam; give --beam too")
 
 
 def check_views(options: argparse.Namespace) -> None:

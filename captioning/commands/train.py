@@ -64,6 +64,13 @@ def add_start(add: Callable[..., Any]) -> None:
         help=f"what `{command_line('features')} --like TEACHER` wrote, for a teacher with another "
         "encoder than --data's",
     )
+    add(
+        "--critic",
+        type=model_folder,
+        metavar="MODEL",
+        help="instead of a decoder: a critic for this trained model, which chooses among a beam's "
+        "captions; it is written into the model's folder, with the weight that dev chooses",
+    )
     add("--resume", action="store_true", help="continue an interrupted training")
     add("--overwrite", action="store_true", help="replace a trained model in --output")
 
@@ -106,6 +113,10 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     """Train, save the best epoch, print its score on dev."""
     options = parse_arguments(arguments, program)
     check_arguments(options)
+    if options.critic:
+        from captioning.commands.train_critic import train_critic_of
+
+        return train_critic_of(options)
     from captioning.data.prepared import read_prepared
     from captioning.files.locks import only_run
     from captioning.inference.description import read_description
@@ -147,6 +158,10 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
 def check_arguments(options: argparse.Namespace) -> None:
     """Raise `CaptioningError` for values that don't fit each other, and for a model in the way."""
     check_at_least(options, 1, "epochs", "batch_size", "width", "depth", "patience")
+    if options.critic:
+        from captioning.commands.train_critic import check_critic_arguments
+
+        check_critic_arguments(options)
     rate = options.learning_rate
     refuse(
         (
@@ -178,7 +193,7 @@ def check_arguments(options: argparse.Namespace) -> None:
             "--smoothing has no meaning with --teacher, whose targets are soft already",
         ),
     )
-    if options.resume or options.overwrite:
+    if options.resume or options.overwrite or options.critic:
         return
     # The description is written last, so without it there is only a checkpoint to lose.
     for part in ("captioner.json", "checkpoint/progress.json"):

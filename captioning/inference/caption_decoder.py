@@ -2,13 +2,14 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import numpy as np
 
 from captioning.data.text import MARKERS, PADDING, START
-from captioning.errors import CaptioningError
+from captioning.errors import CaptioningError, command_line
+from captioning.inference.critic import Critic
 from captioning.inference.model_folder import ModelFolder
 from captioning.inference.search import Hypothesis, search
 from captioning.inference.settings import DecodingOptions, DecodingSettings
@@ -64,23 +65,36 @@ class WordChoice:
 class CaptionDecoder:
     """Decodes captions of photos from their vectors, and grids where the model reads them.
 
-    trained_model: the first of the models that decide together; its decoding defaults hold.
+    trained_model: the first of the models that decide together; its decoding defaults hold;
+    critic: its critic, or None.
     """
 
-    def __init__(self, trained_model: ModelFolder, steps: Steps) -> None:
+    def __init__(
+        self, trained_model: ModelFolder, steps: Steps, critic: Critic | None = None
+    ) -> None:
         self.trained_model = trained_model
         self.reads_grids = steps.reads_grids
         self._steps = steps
+        self._critic = critic
 
     def settings(self, **decoding: Any) -> DecodingSettings:
         """How to decode, the model's own way where nothing is asked for.
 
-        decoding: the fields of `DecodingOptions`.
+        decoding: the fields of `DecodingOptions`. Raises `CaptioningError` when a critic is asked
+        for and the model has none.
         """
         model = self.trained_model
-        return DecodingOptions(**decoding).resolve(
+        settings = DecodingOptions(**decoding).resolve(
             model.decoding, model.tokenizer, model.max_length, self.reads_grids
         )
+        if self._critic is not None:
+            return settings
+        if decoding.get("critic"):
+            raise CaptioningError(
+                f"{model.folder} has no critic; train it with: {command_line('train')} --critic "
+                f"{model.folder}"
+            )
+        return replace(settings, critic=0.0)
 
     def decode(
         self, vectors: np.ndarray, grids: np.ndarray | None = None, **decoding: Any
@@ -112,7 +126,9 @@ class CaptionDecoder:
                 f"what the model in {self.trained_model.folder} computes is not finite: its "
                 "weights are damaged; train it again"
             )
-        return found
+        if self._critic is None or not settings.critic:
+            return found
+        return choose(found, self._critic, vectors, settings.critic)
 
     def _decode_batch(
         self, settings: DecodingSettings, vectors: np.ndarray, grids: np.ndarray | None
@@ -201,3 +217,23 @@ class CaptionDecoder:
     def text(self, hypothesis: Hypothesis) -> str:
         """The words of a hypothesis."""
         return self.trained_model.tokenizer.decode(hypothesis.tokens)
+
+
+def choose(
+    found: list[list[Hypothesis]], critic: Critic, vectors: np.ndarray, weight: float
+) -> list[list[Hypothesis]]:
+    """The hypotheses of each photo by score + weight * the critic's cosine, best first.
+
+    vectors: (photos, D).
+    """
+    cosines = critic.cosines(vectors, [[h.tokens for h in own] for own in found])
+    return [
+        [
+            own[place]
+            # Equal ones stay in the beam's order.
+            for place in np.argsort(
+                [-h.score - weight * c for h, c in zip(own, fits, strict=True)], kind="stable"
+            )
+        ]
+        for own, fits in zip(found, cosines, strict=True)
+    ]

@@ -12,7 +12,7 @@ from captioning.errors import CaptioningError, command_line
 from captioning.files.folders import check_folder
 from captioning.files.keras_files import LARGEST_JSON
 from captioning.files.text import read_json
-from captioning.inference.settings import STEEPEST, WIDEST_BEAM
+from captioning.inference.settings import HEAVIEST, STEEPEST, WIDEST_BEAM
 from captioning.vision.encoders import ENCODERS
 from captioning.vision.views import VIEWS
 
@@ -107,6 +107,7 @@ def _is_decoding(value: Any) -> bool:
         and _is_whole(value.get("beam"), 1, WIDEST_BEAM)
         and _is_number(value.get("length_power"), -STEEPEST, STEEPEST)
         and _is_whole(value.get("views", 1), 1, len(VIEWS))
+        and _is_number(value.get("critic", 0), 0, HEAVIEST)
     )
 
 
@@ -114,7 +115,7 @@ _PARTS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "format": (lambda v: _is_whole(v, 0, 1000), "whole number"),
     "encoder": (lambda v: isinstance(v, dict) and isinstance(v.get("weights"), str), "encoder"),
     "max_length": (lambda v: _is_whole(v, 1, 10_000), "whole number from 1 to 10,000"),
-    "decoding": (_is_decoding, "set of beam, length_power and views"),
+    "decoding": (_is_decoding, "set of beam, length_power, views and critic"),
     "cleaning": (lambda v: isinstance(v, dict), "set of rules"),
     "words": (lambda v: isinstance(v, list) and v != [] and all(map(_is_word, v)), "list of words"),
     "trained_at": (lambda v: isinstance(v, str), "text"),

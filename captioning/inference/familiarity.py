@@ -7,9 +7,6 @@ nearest neighbours, Sun et al. 2022 (https://arxiv.org/abs/2204.06507, section 3
 `familiarity.npz` in a model's folder holds numbers alone, five arrays in a zip, at most 3 MB.
 """
 
-import io
-import math
-import zipfile
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from captioning.errors import CaptioningError, command_line
-from captioning.files.whole import written_whole
+from captioning.files.arrays import check_shapes, read_arrays, write_arrays
 
 FAMILIARITY = "familiarity.npz"
 
@@ -168,15 +165,7 @@ def write_familiarity(folder: Path, familiarity: Familiarity) -> None:
 
     The same numbers give the same bytes.
     """
-    with written_whole(Path(folder) / FAMILIARITY) as beside:
-        np.savez_compressed(
-            beside,
-            mean=familiarity.mean,
-            scale=familiarity.scale,
-            components=np.ascontiguousarray(familiarity.components),  # row by row, as it is read
-            neighbours=np.ascontiguousarray(familiarity.neighbours),
-            dev=familiarity.dev,
-        )
+    write_arrays(Path(folder) / FAMILIARITY, {name: getattr(familiarity, name) for name in TYPES})
 
 
 def read_familiarity(folder: Path, size: int) -> Familiarity | None:
@@ -190,14 +179,7 @@ def read_familiarity(folder: Path, size: int) -> Familiarity | None:
     if not path.is_file():
         return None
     try:
-        if path.stat().st_size > LARGEST:
-            raise ValueError(f"it has more than {LARGEST:,} bytes")
-        with zipfile.ZipFile(path) as archive:
-            _check_members(archive.infolist())
-            arrays = {
-                name: _array(archive.read(f"{name}.npy"), name, kind)
-                for name, kind in TYPES.items()
-            }
+        arrays = read_arrays(path, TYPES, LARGEST)
         found = Familiarity(**arrays)
         _check_numbers(found, size)
     except Exception as error:  # zip, compression and NumPy errors alike
@@ -207,35 +189,6 @@ def read_familiarity(folder: Path, size: int) -> Familiarity | None:
             f"again with: {command_line('train')}"
         ) from None
     return found
-
-
-def _check_members(members: list[zipfile.ZipInfo]) -> None:
-    """Raise ValueError unless the zip holds the five arrays once, none of them too large."""
-    names = [member.filename for member in members]
-    if sorted(names) != sorted(f"{name}.npy" for name in TYPES):
-        raise ValueError(f"it holds {names[:5]}, not the arrays {', '.join(TYPES)}")
-    for member in members:
-        # Of a zip bomb no more than this is unpacked: `read` stops there.
-        if member.file_size > LARGEST:
-            raise ValueError(f"{member.filename} in it has {member.file_size:,} bytes")
-
-
-def _array(raw: bytes, name: str, kind: type) -> np.ndarray:
-    """The array of a .npy file's bytes, read without NumPy's loader.
-
-    That allocates whatever the header claims. Here type and size are compared with the bytes that
-    are there, so a pickled object is refused as well. Raises ValueError.
-    """
-    stream = io.BytesIO(raw)
-    if np.lib.format.read_magic(stream) != (1, 0):
-        raise ValueError(f"{name} in it is no array of NumPy's format 1.0")
-    shape, by_columns, type_ = np.lib.format.read_array_header_1_0(stream)
-    content = raw[stream.tell() :]
-    if type_ != np.dtype(kind) or by_columns:
-        raise ValueError(f"{name} in it has the type {str(type_)[:50]}, not {np.dtype(kind)}")
-    if math.prod(shape) * type_.itemsize != len(content) or min(shape, default=0) < 1:
-        raise ValueError(f"{name} in it has the shape {shape} and {len(content):,} bytes")
-    return np.frombuffer(content, type_).reshape(shape)
 
 
 def _check_numbers(found: Familiarity, size: int) -> None:
@@ -251,14 +204,6 @@ def _check_numbers(found: Familiarity, size: int) -> None:
         "neighbours": (len(found.neighbours), width),
         "dev": (len(found.dev),),
     }
-    for name, shape in shapes.items():
-        values = getattr(found, name)
-        if values.shape != shape:
-            raise ValueError(
-                f"{name} in it has the shape {values.shape}, not {shape}: the model's encoder "
-                f"gives vectors of {size} numbers"
-            )
-        if not np.isfinite(values).all():
-            raise ValueError(f"{name} in it is not finite")
+    check_shapes(vars(found), shapes, f"the model's encoder gives vectors of {size} numbers")
     if found.scale.min() <= 0 or (np.diff(found.dev) < 0).any():
         raise ValueError("a scale in it is not above 0, or dev is not ascending")

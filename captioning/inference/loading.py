@@ -8,6 +8,7 @@ from captioning.decoders.ensemble import Ensemble
 from captioning.errors import CaptioningError, command_line
 from captioning.inference.caption_decoder import CaptionDecoder
 from captioning.inference.captioner import Captioner
+from captioning.inference.critic import read_critic
 from captioning.inference.description import check_ensemble
 from captioning.inference.familiarity import read_familiarity
 from captioning.inference.model_folder import (
@@ -82,7 +83,8 @@ def _captioner(
     model: ModelFolder, ensemble: Ensemble, load_encoder: Callable[[], PhotoEncoder]
 ) -> Captioner:
     familiarity = read_familiarity(model.folder, model.encoder["vector_size"])
-    return Captioner(CaptionDecoder(model, ensemble), load_encoder, familiarity)
+    critic = read_critic(model.folder, model.encoder["vector_size"], model.tokenizer.size)
+    return Captioner(CaptionDecoder(model, ensemble, critic), load_encoder, familiarity)
 
 
 def load_encoder_of(model: ModelFolder, weights: str) -> Encoder:

@@ -13,6 +13,9 @@ WIDEST_BEAM = 1000
 STEEPEST = 100
 """The most that a length power may be, up or down."""
 
+HEAVIEST = 100
+"""The most that a critic's weight may be."""
+
 SUPPRESSED = (PADDING, START, UNKNOWN)
 """Tokens that no caption may hold."""
 
@@ -26,7 +29,8 @@ class DecodingSettings:
     of so many words comes twice in a caption, 0 for no such rule; suppressed: tokens that are
     never generated; views: so many of `views.VIEWS` of each photo decide together, for decoders
     that read grids; 0 for others; prefix: tokens that every caption begins with, even suppressed
-    ones.
+    ones; critic: the weight of a critic's cosine beside a caption's mean log-probability, 0 for
+    none.
     """
 
     max_words: int
@@ -36,13 +40,15 @@ class DecodingSettings:
     suppressed: tuple[int, ...] = SUPPRESSED
     views: int = 1
     prefix: tuple[int, ...] = ()
+    critic: float = 0.0
 
     def __str__(self) -> str:
         views = f", {self.views} views a photo" if self.views > 1 else ""
         rule = f", no {self.no_repeat} words twice" if self.no_repeat else ""
         if self.beam == 1 and not self.no_repeat:
             return f"greedy{views}"
-        return f"beam {self.beam}, length power {self.length_power}{rule}{views}"
+        critic = f", critic {self.critic}" if self.critic else ""
+        return f"beam {self.beam}, length power {self.length_power}{rule}{views}{critic}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,15 +67,16 @@ class DecodingOptions:
     ban: Iterable[str] = ()
     views: int | None = None
     prefix: str = ""
+    critic: float | None = None
 
     def resolve(
         self, defaults: Mapping[str, Any], tokenizer: Tokenizer, max_length: int, reads_grids: bool
     ) -> DecodingSettings:
         """The settings for a model: what was asked for, and the model's own in all other things.
 
-        defaults: "beam", "length_power" and "views" of its description; max_length: words of the
-        longest caption it was trained on, which no caption exceeds. Raises `CaptioningError` for
-        a prefix that is longer.
+        defaults: "beam", "length_power", "views" and "critic" of its description; max_length: words
+        of the longest caption it was trained on, which no caption exceeds. Raises `CaptioningError`
+        for a prefix that is longer.
         """
         prefix = tuple(tokenizer.encode(self.prefix))
         if len(prefix) > max_length:
@@ -90,4 +97,5 @@ class DecodingOptions:
             suppressed=(*SUPPRESSED, *sorted(banned)),
             views=(self.views or defaults.get("views", 1)) if reads_grids else 0,
             prefix=prefix,
+            critic=defaults.get("critic", 0.0) if self.critic is None else self.critic,
         )

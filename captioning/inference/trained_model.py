@@ -6,6 +6,7 @@
 `decoder_photo.onnx`, `decoder_step.onnx`, `encoder.onnx`  once exported: `model_folder` reads them
 `trained_on.txt`  digests of the training photos' names and contents, which must not be scored
 `familiarity.npz` what the training photos' vectors are like, to tell photos that are unlike them
+`critic.npz`      chooses among a beam's captions, where `train.py --critic` trained one
 `history.csv`, `curves.png`, `model.png`, `scores.json`  for people
 """
 
@@ -23,6 +24,7 @@ from captioning.errors import CaptioningError, command_line
 from captioning.files.keras_files import check_keras_file
 from captioning.files.text import write_json
 from captioning.files.whole import written_whole
+from captioning.inference.critic import CRITIC
 from captioning.inference.description import DESCRIPTION, FORMAT, MODEL
 from captioning.inference.model_folder import ModelFolder, check_sizes, read_model_folder
 from captioning.vision.onnx_encoder import ENCODER
@@ -52,7 +54,7 @@ def save_trained_model(
     folder = Path(folder)
     # An old description would vouch for a new network if the run were killed between the two.
     (folder / DESCRIPTION).unlink(missing_ok=True)
-    for name in (PHOTO, STEP, ENCODER):  # what was exported is of the model before
+    for name in (PHOTO, STEP, ENCODER, CRITIC):  # these are of the model before
         (folder / name).unlink(missing_ok=True)
     with written_whole(folder / MODEL) as beside:
         keras.Model(model.inputs, model.outputs, name=model.name).save(beside)  # no optimizer
