@@ -11,15 +11,16 @@ import numpy as np
 from captioning.files.whole import written_whole
 
 
-def write_arrays(path: Path, arrays: Mapping[str, np.ndarray]) -> None:
-    """Write the arrays as a compressed `.npz`; raises as `written_whole`.
+def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], compressed: bool = True) -> None:
+    """Write the arrays as a `.npz`; raises as `written_whole`.
 
-    The same numbers give the same bytes.
+    compressed: trained weights shrink by a tenth and take ten times as long to read, so they are
+    better left as they are. The same numbers give the same bytes.
     """
     # Row by row, as they are read.
     in_rows = {name: np.ascontiguousarray(values) for name, values in arrays.items()}
     with written_whole(Path(path)) as beside:
-        np.savez_compressed(beside, **in_rows)  # type: ignore[arg-type]
+        (np.savez_compressed if compressed else np.savez)(beside, **in_rows)  # type: ignore[arg-type]
 
 
 def read_arrays(path: Path, types: Mapping[str, type], largest: int) -> dict[str, np.ndarray]:

@@ -92,7 +92,7 @@ def _unit_length(rows: np.ndarray) -> np.ndarray:
 def write_critic(folder: Path, critic: Critic) -> None:
     """Write `critic.npz` into a model's folder; raises as `written_whole`."""
     arrays = {name: getattr(critic, name).astype(kind) for name, kind in TYPES.items()}
-    write_arrays(Path(folder) / CRITIC, arrays)
+    write_arrays(Path(folder) / CRITIC, arrays, compressed=False)
 
 
 def read_critic(folder: Path, vector_size: int, vocabulary: int) -> Critic | None:
