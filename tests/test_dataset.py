@@ -1,14 +1,17 @@
 """Reading a dataset: what is survived, and what is refused by file and line."""
 
+import unicodedata
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
 from captioning.app.corrections import keep_correction
-from captioning.data.captions import read_captions
-from captioning.data.dataset import Dataset, read_dataset
+from captioning.data.captions import open_folders, read_captions
+from captioning.data.checks import check_data
+from captioning.data.dataset import Dataset, dataset_of, read_dataset
 from captioning.data.descriptions import read_descriptions
+from captioning.data.names import match_names
 from captioning.data.splits import split_by_name
 from captioning.errors import CaptioningError
 
@@ -119,3 +122,152 @@ def test_names_that_steer_a_terminal_are_escaped_in_the_report() -> None:
     odd = {"captions without photo": ["a\x1b[2J.jpg", "two\nlines.jpg", "照片.jpg"]}
     told = Dataset(Path(), {}, {}, {}, [], odd).report()
     assert told.endswith("(a\\x1b[2J.jpg, two\\nlines.jpg, 照片.jpg)")
+
+
+def table(folder: Path, rows: str, photos: str) -> tuple[Path, Path]:
+    """A dataset of a table without lists."""
+    images, text = make(folder, "", photos)
+    for file in text.iterdir():
+        file.unlink()
+    (text / "captions.txt").write_text(rows, encoding="utf-8", newline="")
+    return images, text
+
+
+def test_a_quote_that_is_never_closed_is_refused_where_it_opens(tmp_path: Path) -> None:
+    rows = [f"{i}.jpg,a dog runs\n" for i in range(60)]
+    rows[4] = '4.jpg,"a dog runs\n'
+    images, text = table(tmp_path, "image,caption\n" + "".join(rows), "1.jpg 4.jpg")
+    with pytest.raises(CaptioningError, match=r"captions.txt, line 6: .* never closed"):
+        read_dataset(images, text)
+    report = check_data(images, text)
+    lines = {finding.what: finding.names for finding in report.findings}
+    (broken,) = lines["lines of captions.txt that are no name and caption"]
+    assert broken.startswith("line 6 (a quote that is opened here")
+    assert report.captions == 4
+    # Closed by a later quote: of an inch, and at the end of a caption.
+    for later, line in (('9.jpg,a "dog" runs\n', 6), ('9.jpg,a 9 dog"\n', 6)):
+        rows[9] = later
+        (text / "captions.txt").write_text("image,caption\n" + "".join(rows))
+        with pytest.raises(CaptioningError, match=f"captions.txt, line {line}: .*quote"):
+            read_captions(text)
+    # A caption of two lines is none of these.
+    (text / "captions.txt").write_text('image,caption\n1.jpg,"a dog\nruns, fast"\n4.jpg,a ""\n')
+    assert read_captions(text) == [("1.jpg", "a dog\nruns, fast"), ("4.jpg", 'a ""')]
+
+
+def test_captions_without_end_are_left_out_and_said(tmp_path: Path) -> None:
+    rows = f"image,caption\n1.jpg,{'dog ' * 101}\n1.jpg,a dog\n2.jpg,{'a ' * 100}\n"
+    images, text = table(tmp_path, rows, "1.jpg 2.jpg")
+    dataset = read_dataset(images, text)
+    assert dataset.captions["1.jpg"] == ["a dog"]
+    assert len(dataset.captions["2.jpg"][0].split()) == 100
+    assert "captions of more than 100 words, left out: 1 (1.jpg)" in dataset.report()
+    assert dataset_of(open_folders(images, text), max_words=101).captions["1.jpg"][1:] == ["a dog"]
+
+
+@pytest.mark.parametrize("photos", range(2, 13))
+def test_a_few_photos_are_enough(photos: int) -> None:
+    for series in range(40):
+        names = [f"{series}-{number}.jpg" for number in range(photos)]
+        splits = split_by_name(names)
+        assert splits["train"] and splits["dev"]
+        assert sorted(sum(splits.values(), [])) == sorted(names)
+    # Those that have their split already keep it.
+    many = split_by_name([f"{number}.jpg" for number in range(1000)])
+    some = split_by_name([f"{number}.jpg" for number in range(900)])
+    assert all(set(some[split]) <= set(many[split]) for split in many)
+
+
+def test_one_photo_is_too_few_and_told_so(tmp_path: Path) -> None:
+    images, text = table(tmp_path, "image,caption\n1.jpg,a dog\n", "1.jpg")
+    with pytest.raises(CaptioningError, match="takes 2 photos with captions.* there is 1") as told:
+        read_dataset(images, text)
+    assert "lists" not in str(told.value)
+    keep_correction(text / "corrections.jsonl", "1.jpg", "a cat", "a dog")
+    (text / "captions.txt").unlink()
+    with pytest.raises(CaptioningError, match="takes 2 photos"):
+        read_dataset(images, text)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "Images/{}.jpg",
+        "C:\\photos\\{}.jpg",
+        "{}",
+        "{}.JPG",
+        "{}.jpg#0",
+        " {}.jpg ",
+        "./{}.jpg",
+        "/somewhere/{}.jpeg",
+    ],
+)
+def test_names_are_matched_where_there_is_no_doubt(tmp_path: Path, written: str) -> None:
+    photos = [f"caf\u00e9 {i}" for i in range(20)]
+    rows = "".join(f"{written.format(p)},a dog\n" for p in photos)
+    images, text = table(tmp_path, "image,caption\n" + rows, "")
+    for photo in photos:
+        Image.new("RGB", (8, 8)).save(images / f"{photo}.jpg")
+    dataset = read_dataset(images, text)
+    assert sorted(dataset.captions) == sorted(f"{photo}.jpg" for photo in photos)
+    assert "names taken for photos that are written otherwise: 20" in dataset.report()
+    harms = [f.what for f in check_data(images, text, min_count=1).findings if f.harms]
+    assert harms == ["byte-identical photos in train and dev or test"]
+    other_letters = unicodedata.normalize("NFD", rows)
+    (text / "captions.txt").write_text("image,caption\n" + other_letters, encoding="utf-8")
+    assert sorted(read_dataset(images, text).captions) == sorted(dataset.captions)
+
+
+def test_names_in_doubt_stay_apart() -> None:
+    assert match_names(["a/1.jpg", "b/1.jpg"], ["1.jpg"], Path("none")) == {}
+    assert match_names(["1.jpg"], ["a/1.jpg", "b/1.jpg"], Path("none")) == {}
+    assert match_names(["x/1.jpg", "1.jpg"], ["1.jpg"], Path("none")) == {"1.jpg": "1.jpg"}
+    nested = ["train/1.jpg", "val/1.jpg"]
+    assert match_names(["D:\\train\\1.jpg"], nested, Path("none")) == {
+        "D:\\train\\1.jpg": "train/1.jpg"
+    }
+
+
+def test_names_that_do_not_fit_are_shown_from_both_sides(tmp_path: Path) -> None:
+    images, text = table(tmp_path, "image,caption\nx.jpg,a dog\ny.jpg,a cat\n", "1.jpg 2.jpg")
+    with pytest.raises(CaptioningError, match="captions are of x.jpg, y.jpg, photos are 1.jpg, 2"):
+        read_dataset(images, text)
+    report = check_data(images, text)
+    assert report.harms
+    (told,) = [f.names[0] for f in report.findings if f.what == "no photo has a caption"]
+    assert "x.jpg, y.jpg" in told and "1.jpg, 2.jpg" in told
+
+
+def test_photos_lie_in_folders_below_or_elsewhere(tmp_path: Path) -> None:
+    images, text = table(tmp_path, "", "a.jpg")
+    (images / "below").mkdir()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for path in (images / "below" / "b.jpg", elsewhere / "c.jpg"):
+        Image.new("RGB", (8, 8)).save(path)
+    rows = f"image,caption\na.jpg,a\nb.jpg,b\n{elsewhere / 'c.jpg'},c\n{images / 'a.jpg'},d\n"
+    (text / "captions.txt").write_text(rows)
+    dataset = read_dataset(images, text)
+    outside = str(elsewhere / "c.jpg")
+    assert dataset.captions == {"a.jpg": ["a", "d"], "below/b.jpg": ["b"], outside: ["c"]}
+    assert dataset.photos == ["a.jpg", "below/b.jpg", outside]
+    assert all(Path(dataset.photo(name)).is_file() for name in dataset.photos)
+
+
+@pytest.mark.parametrize("head", ["", "image;caption\n", "one,two\n"])
+def test_check_refuses_what_features_refuses(tmp_path: Path, head: str) -> None:
+    rows = head + "".join(f"{i}.jpg,a dog runs\n" for i in range(1, 4))
+    images, text = table(tmp_path, rows, "1.jpg 2.jpg 3.jpg")
+    with pytest.raises(CaptioningError, match="captions.txt, line 1: expected the columns"):
+        read_dataset(images, text)
+    assert check_data(images, text).harms
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_line_ends_of_all_systems_are_read(tmp_path: Path, end: str) -> None:
+    rows = "".join(f"{i}.jpg#0\ta dog runs{end}" for i in range(1, 4))
+    images, text = make(tmp_path, rows, "1.jpg 2.jpg 3.jpg", f"1.jpg{end}2.jpg", f"3.jpg{end}")
+    dataset = read_dataset(images, text)
+    assert dataset.splits == {"train": ["1.jpg", "2.jpg"], "dev": ["3.jpg"]}
+    assert dataset.captions == {f"{i}.jpg": ["a dog runs"] for i in range(1, 4)}
+    assert check_data(images, text).captions == 3

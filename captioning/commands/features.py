@@ -23,6 +23,7 @@ from captioning.errors import CaptioningError, command_line, shown
 
 if TYPE_CHECKING:
     from captioning.data.dataset import Dataset
+    from captioning.data.text import Tokenizer
 
 AFTER_STOP = "the same command continues from here"
 
@@ -122,7 +123,7 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
 
     check_at_least(options, 1, "batch_size", "min_count", "max_pixels")
     # First, as it sets --grids, which --views needs.
-    words = follow_model(options) if options.like else None
+    tokenizer = follow_model(options) if options.like else None
     check_views(options)
     if options.views > 1 and not options.grids:
         raise CaptioningError("--views wants --grids: vectors are of the photo itself alone")
@@ -136,18 +137,19 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     dataset = read_dataset(options.images, options.text)
     print(dataset.report(), file=sys.stderr)
     with only_run(options.output):  # a second run would write the same files
-        write_files(options, dataset, words)
+        write_files(options, dataset, tokenizer)
     return 0
 
 
-def follow_model(options: argparse.Namespace) -> list[str]:
+def follow_model(options: argparse.Namespace) -> "Tokenizer":
     """Set the encoder of --like's model, and grids if it attends to them; give its vocabulary."""
+    from captioning.data.text import Tokenizer
     from captioning.inference.description import read_description
 
     about = read_description(options.like)
     options.encoder = about["encoder"]["name"]
     options.grids |= about.get("decoder", "merge") != "merge"
-    return about["words"]
+    return Tokenizer(tuple(about["words"]), about["cleaning"])
 
 
 def report_check(options: argparse.Namespace) -> int:
@@ -162,8 +164,11 @@ def report_check(options: argparse.Namespace) -> int:
     return 1 if report.harms else 0
 
 
-def write_files(options: argparse.Namespace, dataset: "Dataset", words: list[str] | None) -> None:
-    """Encode the photos and write everything into the output's folder."""
+def write_files(options: argparse.Namespace, dataset: "Dataset", like: "Tokenizer | None") -> None:
+    """Encode the photos and write everything into the output's folder.
+
+    like: the tokenizer of the model to train further, instead of a fitted one.
+    """
     import_keras()
     from captioning.data.prepared import write_text_files
     from captioning.vision.encoders import load_encoder
@@ -171,13 +176,13 @@ def write_files(options: argparse.Namespace, dataset: "Dataset", words: list[str
 
     encoder = load_encoder(options.encoder, options.weights, options.precision)
     print(f"{options.encoder} computes in {encoder.precision}", file=sys.stderr)
-    tokenizer = write_text_files(dataset, options.output, options.min_count, words)
+    tokenizer = write_text_files(dataset, options.output, options.min_count, like)
     print(f"{len(tokenizer.words):,} words in the vocabulary", file=sys.stderr)
     began = time.perf_counter()
     settings = ExtractionSettings(
         options.batch_size, options.views if options.grids else 0, options.max_pixels
     )
-    features = extract_features(encoder, options.images, dataset.photos, options.output, settings)
+    features = extract_features(encoder, dataset.photo, dataset.photos, options.output, settings)
     for name, reason in features.failed.items():
         print(f"skipped {shown(name)}: {shown(reason)}", file=sys.stderr)
     data = "" if options.output == Path("models") else f" --data {options.output}"

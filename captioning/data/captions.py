@@ -1,15 +1,18 @@
-"""The caption file of a dataset: where it is, and its rows."""
+"""Captions in text files: Flickr8k's rows, tables, JSON lines; and the folder that holds one."""
 
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from captioning.data.photos import check_photos_folder
+from captioning.data.source import BrokenRow, CaptionRow, Columns, Rows, Source
 from captioning.errors import CaptioningError, command_line
 from captioning.files.folders import check_folder
-from captioning.files.text import read_text
+from captioning.files.text import read_lossy, split_lines
 
 _TOKEN_FILE = "Flickr8k.token.txt"
 
@@ -18,19 +21,28 @@ _TABLES = ("captions.txt", "captions.csv")
 CORRECTIONS = "corrections.jsonl"
 """Where the app keeps people's captions: JSON objects, one a line, with "image" and "caption"."""
 
+_USUAL_NAMES = {
+    "image": "image image_name image_path image_file file_name filename file filepath path photo "
+    "img name key",
+    "caption": "caption captions comment text sentence sentences description descriptions",
+    "split": "split",
+}
+"""The columns, in the order of preference, that are taken where none are named."""
 
-@dataclass(frozen=True)
-class CaptionRow:
-    """A row of a caption file: a photo's file name and its raw caption, or why it is none.
+_IMAGE_ENDING = r"\.(?:jpe?g|png|gif|webp|bmp|tiff?)"
 
-    line: from 1, the last one of a row that has several; pair: (name, caption), or None for a
-    broken row; problem: what is wrong with it; is_last: nothing after it can be read.
+
+def open_folders(images: Path, text: Path) -> Source:
+    """The dataset of a folder of photos and one with captions, as Flickr8k comes.
+
+    The captions are Flickr8k's `Flickr8k.token.txt` (rows `name.jpg#k<TAB>caption`) or a table
+    `captions.txt`/`captions.csv` with the columns `image,caption`, or the app's
+    `corrections.jsonl`. Raises `CaptioningError` when there is none, or none can be read.
     """
-
-    line: int
-    pair: tuple[str, str] | None
-    problem: str = ""
-    is_last: bool = False
+    check_photos_folder(images)
+    path = caption_file(text)
+    kind = {_TOKEN_FILE: "flickr8k", CORRECTIONS: "the app's corrections"}.get(path.name, "kaggle")
+    return Source(kind, [path], text_rows(path), Path(images), all_photos=True)
 
 
 def read_captions(text: Path) -> list[tuple[str, str]]:
@@ -39,14 +51,11 @@ def read_captions(text: Path) -> list[tuple[str, str]]:
     Raises `CaptioningError` naming file and line of a broken row.
     """
     path = caption_file(text)
-    content = read_text(path, "the caption file")
-    if path.name in _TABLES:
-        _check_columns(path, content)
     rows = []
-    for row in parse_captions(path.name, content):
-        if row.pair is None:
-            raise CaptioningError(f"{path}, line {row.line}: {row.problem}")
-        rows.append(row.pair)
+    for row in text_rows(path):
+        if isinstance(row, BrokenRow):
+            raise CaptioningError(str(row))
+        rows.append((row.image, row.caption))
     if not rows:
         raise CaptioningError(f"the caption file {path} is empty")
     return rows
@@ -69,69 +78,179 @@ def caption_file(text: Path) -> Path:
     )
 
 
-def parse_captions(file_name: str, content: str) -> Iterator[CaptionRow]:
-    """Every row of a caption file's content, the broken ones too; `file_name` tells its format.
+def text_rows(path: Path) -> Rows:
+    """Every row of a caption file of `open_folders`; its name tells its format."""
+    if path.name in _TABLES:
+        return table_rows(path)
+    return json_line_rows(path) if path.name == CORRECTIONS else token_rows(path)
 
-    Raises nothing for what it finds: `read_captions` refuses the first broken row, the checks of
-    a dataset report all of them. The columns' names in the first row of a table are skipped.
+
+def token_rows(path: Path) -> Rows:
+    """The rows `name.jpg#k<TAB>caption` of Flickr8k's and Flickr30k's token files."""
+    return _line_rows(path, _token_row, "name.jpg#k<TAB>caption")
+
+
+def json_line_rows(path: Path, columns: Columns | None = None) -> Rows:
+    """The rows of a file with a JSON object a line; a caption may be a list of several.
+
+    columns: the objects' keys.
     """
-    if file_name in _TABLES:
-        return _table_rows(content)
-    if file_name == CORRECTIONS:
-        return _line_rows(content, _correction_row, 'an object with "image" and "caption"')
-    return _line_rows(content, _token_row, "name.jpg#k<TAB>caption")
+    wanted = columns or Columns()
+    usual = 'an object with "image" and "caption"'
+    named = f"an object with {wanted.image!r} and {', '.join(map(repr, wanted.captions))}"
+
+    def parse(line: str) -> list[CaptionRow] | None:
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):  # brackets nested without end are a RecursionError
+            return None
+        return object_rows(value, wanted)
+
+    return _line_rows(path, parse, named if wanted.image and wanted.captions else usual)
 
 
-def _line_rows(
-    content: str, parse: Callable[[str], tuple[str, str] | None], expected: str
-) -> Iterator[CaptionRow]:
-    # split("\n"), not splitlines(): captions may hold Unicode line separators.
-    for number, line in enumerate(content.split("\n"), 1):
-        line = line.rstrip("\r")
+def object_rows(value: Any, columns: Columns) -> list[CaptionRow] | None:
+    """The captions of a photo that a JSON object tells; None if it's no such object."""
+    if not isinstance(value, dict):
+        return None
+    try:
+        image, captions, split = choose_columns(list(value), columns)
+    except KeyError:
+        return None
+    name = value[image]
+    texts = [text for key in captions for text in _texts(value[key])]
+    is_valid = isinstance(name, str) and name and texts and all(isinstance(t, str) for t in texts)
+    if not is_valid or "" in texts and len(texts) == 1:
+        return None
+    own_split = value[split] if split else ""
+    return [CaptionRow(name, t, own_split if isinstance(own_split, str) else "") for t in texts]
+
+
+def _texts(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def choose_columns(header: list[str], columns: Columns) -> tuple[str, tuple[str, ...], str]:
+    """The columns of the photo's name, its captions and its split ("" without one).
+
+    columns: those that were asked for, by their whole names; the others are found by usual names.
+    Raises KeyError with the kind of column that there is none of, or the name.
+    """
+    lower = {name.strip().lower(): name for name in reversed(header)}
+
+    def find(kind: str, named: str) -> str:
+        if named:
+            if named not in header:
+                raise KeyError(named)
+            return named
+        for usual in _USUAL_NAMES[kind].split():
+            if usual in lower:
+                return lower[usual]
+        raise KeyError(kind)
+
+    captions = tuple(find("caption", name) for name in columns.captions or ("",))
+    has_split = columns.split or "split" in lower
+    return find("image", columns.image), captions, find("split", columns.split) if has_split else ""
+
+
+def _line_rows(path: Path, parse: Callable[[str], list[CaptionRow] | None], expected: str) -> Rows:
+    text, not_utf8 = read_lossy(path, "the caption file")
+    yield from broken_lines(path, not_utf8)
+    for number, line in enumerate(split_lines(text), 1):
         if line.strip():
-            yield CaptionRow(number, parse(line), f"expected {expected}, got {line[:60]!r}")
+            rows = parse(line)
+            if rows is None:
+                problem = f"expected {expected}, got {line[:60]!r}"
+                yield BrokenRow(path, f"line {number}", problem)
+            else:
+                yield from rows
 
 
-def _token_row(line: str) -> tuple[str, str] | None:
-    """Name and caption of a row `name.jpg#k<TAB>caption`; None for anything else."""
+def broken_lines(path: Path, numbers: list[int]) -> Iterator[BrokenRow]:
+    """The lines that are not UTF-8."""
+    for number in numbers:
+        problem = "not UTF-8 text; save the file as UTF-8"
+        yield BrokenRow(path, f"line {number}", problem, not_utf8=True)
+
+
+def _token_row(line: str) -> list[CaptionRow] | None:
     key, tab, caption = line.partition("\t")
     name, mark, index = key.rpartition("#")
-    return (name, caption) if tab and mark and name and index.isdecimal() else None
+    return [CaptionRow(name, caption)] if tab and mark and name and index.isdecimal() else None
 
 
-def _correction_row(line: str) -> tuple[str, str] | None:
-    """Name and caption of a line of `corrections.jsonl`; None for anything else."""
+def table_rows(path: Path, columns: Columns | None = None, delimiter: str = ",") -> Rows:
+    """The rows of a table whose first row names its columns, read strictly: CSV as RFC 4180 has it.
+
+    A quote that is never closed would take the rows after it for one caption.
+    """
+    text, not_utf8 = read_lossy(path, "the caption file")
+    yield from broken_lines(path, not_utf8)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    began = 1
     try:
-        row = json.loads(line)
-    except (ValueError, RecursionError):  # brackets nested without end are a RecursionError
-        return None
-    if not isinstance(row, dict):
-        return None
-    name, caption = row.get("image"), row.get("caption")
-    if not isinstance(name, str) or not isinstance(caption, str):
-        return None
-    return (name, caption) if name and caption else None
-
-
-def _table_rows(content: str) -> Iterator[CaptionRow]:
-    reader = csv.reader(io.StringIO(content, newline=""))
-    try:
-        for number, row in enumerate(reader):
-            if number == 0 or not row:  # the columns' names, an empty line
+        header = next(reader, [])
+        try:
+            image, captions, split = choose_columns(header, columns or Columns())
+        except KeyError as missing:
+            problem = _no_column(missing.args[0], header)
+            yield BrokenRow(path, "line 1", problem, ends_file=True)
+            return
+        places = header.index(image), [header.index(c) for c in captions]
+        split_place = header.index(split) if split else -1
+        began = reader.line_num + 1
+        for row in reader:
+            first, began = began, reader.line_num + 1
+            if not row:
                 continue
-            pair = (row[0], row[1]) if len(row) == 2 and row[0] else None
-            yield CaptionRow(reader.line_num, pair, f"expected image,caption, got {row[:3]!r}")
+            problem = _problem(row, header, row[places[0]] if len(row) == len(header) else "")
+            if problem:
+                yield BrokenRow(path, f"line {first}", problem)
+                continue
+            own_split = row[split_place] if split else ""
+            for place in places[1]:
+                yield CaptionRow(row[places[0]], row[place], own_split)
     except csv.Error as error:
         # The reader has lost its place: it can't tell where the next row begins.
-        yield CaptionRow(reader.line_num, None, str(error), is_last=True)
+        yield BrokenRow(path, f"line {began}", _why(error), ends_file=True)
 
 
-def _check_columns(path: Path, content: str) -> None:
-    """Raise `CaptioningError` for a table whose first row isn't image,caption."""
-    reader = csv.reader(io.StringIO(content, newline=""))
-    try:
-        columns = next(reader, [])
-    except csv.Error as error:
-        raise CaptioningError(f"{path}, line {reader.line_num}: {error}") from None
-    if [name.strip().lower() for name in columns] != ["image", "caption"]:
-        raise CaptioningError(f"{path}, line 1: expected the columns image,caption")
+def _no_column(missing: str, header: list[str]) -> str:
+    option = {"image": "--image-column", "caption": "--caption-column"}.get(missing)
+    names = ", ".join(repr(name[:30]) for name in header[:8]) or "nothing"
+    if option is None:
+        return f"there is no column {missing!r} among {names}"
+    return (
+        f"expected the columns image,caption, got {names}: no column is known as that of the "
+        f"{missing}s; name it with {option}, or write a first row with the names"
+    )
+
+
+def _problem(row: list[str], header: list[str], name: str) -> str:
+    """What is wrong with a row; "" if nothing is."""
+    if len(row) != len(header):
+        return f"expected {','.join(header)[:60]}, got {len(row)} columns: {row[:3]!r}"
+    if not name.strip():
+        return f"the photo's name is empty: {row[:3]!r}"
+    swallowed = next((cell for cell in row if _SWALLOWED.search(cell)), "")
+    if swallowed:
+        return (
+            f"a quote that is not closed takes the next rows into this caption: {swallowed[:60]!r}"
+        )
+    return ""
+
+
+_SWALLOWED = re.compile(rf"[\r\n][^\r\n,;|\t]*{_IMAGE_ENDING}\s*[,;|\t]", re.IGNORECASE)
+"""A line end and what looks like the beginning of a row, inside of a cell."""
+
+
+def _why(error: csv.Error) -> str:
+    reason = str(error)
+    if "unexpected end of data" in reason:
+        return "a quote that is opened here is never closed"
+    if "expected after" in reason:
+        return (
+            "after a quote that closes there must come the next column; write quotes inside of a "
+            f'caption twice ("") ({reason})'
+        )
+    return reason

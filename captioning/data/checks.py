@@ -7,17 +7,19 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from captioning.data.captions import caption_file, parse_captions
+from captioning.data.captions import open_folders
 from captioning.data.check_report import Finding, Report
+from captioning.data.contents import Contents, read_contents
+from captioning.data.dataset import MAX_WORDS
 from captioning.data.duplicates import (
     Fingerprints,
     fingerprint_photos,
     identical_photos,
     near_pairs,
 )
-from captioning.data.photos import list_photos
-from captioning.data.splits import SPLITS, read_splits, split_by_name
-from captioning.data.text import Tokenizer, clean_caption
+from captioning.data.source import Source
+from captioning.data.splits import SPLITS, split_by_name
+from captioning.data.text import CLEANING, Tokenizer
 from captioning.errors import CaptioningError
 from captioning.vision.images import MAX_PIXELS
 
@@ -25,69 +27,69 @@ from captioning.vision.images import MAX_PIXELS
 def check_data(
     images: Path, text: Path, min_count: int = 5, max_pixels: int = MAX_PIXELS
 ) -> Report:
+    """Check a folder of photos and one of captions, as `check_source` does."""
+    return check_source(open_folders(images, text), min_count, max_pixels)
+
+
+def check_source(
+    source: Source,
+    min_count: int = 5,
+    max_pixels: int = MAX_PIXELS,
+    max_words: int = MAX_WORDS,
+) -> Report:
     """Check every photo, caption and split; all findings in one report.
 
-    min_count: of the vocabulary whose coverage is reported; max_pixels: of a readable photo.
-    Raises `CaptioningError` only when a folder, the caption file, or every photo is missing. Shows
-    a progress bar on standard error.
+    min_count: of the vocabulary whose coverage is reported; max_pixels: of a readable photo;
+    max_words: of a caption. Raises `CaptioningError` only when a folder, the caption file, or every
+    photo is missing. Shows a progress bar on standard error.
     """
-    photos = list_photos(images)
-    file = caption_file(text)
-    rows, broken, not_utf8 = _read_rows(file)
-    captions: dict[str, list[str]] = {}
-    for name, caption in rows:
-        captions.setdefault(name, []).append(clean_caption(caption))
-    listed, problem = _listed(text, sorted(set(captions) & set(photos)))
-    prints = fingerprint_photos(images, photos, max_pixels)
+    contents = read_contents(source, CLEANING, max_words)
+    photos, captions = contents.photos, contents.captions
+    listed, problem = _listed(contents)
+    prints = fingerprint_photos(source.photo, photos, max_pixels)
     unreadable = [f"{name} ({reason})" for name, reason in prints.failed.items()]
+    fits = any(any(captions.get(name, ())) for name in photos)
     findings = [
-        Finding(f"lines of {file.name} that are not UTF-8", True, not_utf8),
-        Finding(f"lines of {file.name} that are no name and caption", True, broken),
+        *_check_rows(contents),
+        Finding("no photo has a caption", True, [] if fits else [contents.nothing_fits()]),
         Finding("split lists that can't be used", True, problem),
         *_check_splits(listed, set(photos), captions),
         Finding("unreadable photos", True, unreadable),
         *_check_duplicates(prints, listed),
-        *_check_captions(set(photos), captions),
+        *_check_captions(set(photos), contents),
     ]
     return Report(
         len(photos),
-        len(rows),
+        sum(map(len, captions.values())) + len(contents.too_long),
         {split: len(names) for split, names in listed.items()},
         _coverage(captions, listed, min_count),
         [f for f in findings if f.names],
     )
 
 
-def _read_rows(path: Path) -> tuple[list[tuple[str, str]], list[str], list[str]]:
-    """The valid rows of a caption file; its broken lines; its lines that are not UTF-8."""
-    try:
-        raw_lines = path.read_bytes().removeprefix(b"\xef\xbb\xbf").split(b"\n")
-    except OSError as error:
-        raise CaptioningError(f"cannot read {path}: {error.strerror}") from None
-    lines, not_utf8 = [], []
-    # Line by line, because decoding the whole would stop at the first line that isn't UTF-8.
-    for number, raw in enumerate(raw_lines, 1):
-        try:
-            lines.append(raw.decode())
-        except UnicodeDecodeError:
-            not_utf8.append(f"line {number}")
-            lines.append(raw.decode(errors="replace"))
-    rows, broken = [], []
-    for row in parse_captions(path.name, "\n".join(lines)):
-        if row.pair is not None:
-            rows.append(row.pair)
-        else:
-            broken.append(f"line {row.line}" + (" and all after it" if row.is_last else ""))
-    return rows, broken, not_utf8
+def _check_rows(contents: Contents) -> Iterator[Finding]:
+    """What each file has of broken rows."""
+    for file in dict.fromkeys(row.file for row in contents.broken):
+        rows = [row for row in contents.broken if row.file == file]
+        not_utf8 = [row.place for row in rows if row.not_utf8]
+        yield Finding(f"lines of {file.name} that are not UTF-8", True, not_utf8)
+        others = [row for row in rows if not row.not_utf8]
+        what = "lines" if all(row.place.startswith("line") for row in others) else "parts"
+        places = [f"{r.place} ({r.problem})" if r.ends_file else r.place for r in others]
+        yield Finding(f"{what} of {file.name} that are no name and caption", True, places)
 
 
-def _listed(text: Path, usable: list[str]) -> tuple[dict[str, list[str]], list[str]]:
+def _listed(contents: Contents) -> tuple[dict[str, list[str]], list[str]]:
     """The photos of each split, shared out by name where there are no lists; what is wrong."""
+    usable = sorted(set(contents.captions) & set(contents.photos))
     try:
-        listed = read_splits(text)
+        listed = contents.listed(("train", "dev"))
     except CaptioningError as error:
         return {}, [str(error)]
-    return (split_by_name(usable) if listed is None else listed), []
+    listed = split_by_name(usable) if listed is None else listed
+    with_caption = {name for name in usable if any(contents.captions[name])}
+    empty = [s for s in ("train", "dev") if not with_caption.intersection(listed.get(s, ()))]
+    return listed, [f"no photo with a caption in {split}" for split in empty]
 
 
 def _check_splits(
@@ -118,13 +120,22 @@ def _check_duplicates(prints: Fingerprints, listed: dict[str, list[str]]) -> Ite
     yield Finding("near-duplicate photos in train and dev or test", True, near)
 
 
-def _check_captions(photos: set[str], captions: dict[str, list[str]]) -> Iterator[Finding]:
+def _check_captions(photos: set[str], contents: Contents) -> Iterator[Finding]:
+    captions = contents.captions
     empty = sorted(name for name, own in captions.items() if "" in own)
     repeated = sorted(name for name, own in captions.items() if len(set(own)) < len(own))
     yield Finding("captions without photo", False, sorted(set(captions) - photos))
     yield Finding("photos without captions", False, sorted(photos - set(captions)))
     yield Finding("empty captions", False, empty)
     yield Finding("captions repeated for one photo", False, repeated)
+    long = f"captions of more than {contents.max_words} words, left out"
+    yield Finding(long, False, contents.too_long)
+    written = "names taken for photos that are written otherwise"
+    yield Finding(written, False, contents.renamed)
+    cut = "captions in scripts without spaces, cut into characters"
+    yield Finding(cut, False, contents.cut)
+    others = "names of splits that aren't train, dev or test"
+    yield Finding(others, False, contents.other_splits)
 
 
 def _coverage(

@@ -1,16 +1,16 @@
 """Photos that are the same, or nearly: digests and perceptual hashes of all photos of a folder."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
 from captioning.vision.images import UnreadableImageError, open_image
+from captioning.vision.packed import Photo
 
 HASH_SIDE = 16
 """A hash has a bit for each of 16 x 16 places of the photo."""
@@ -42,13 +42,18 @@ class Fingerprints:
     failed: dict[str, str]
 
 
-def fingerprint_photos(images: Path, names: list[str], max_pixels: int) -> Fingerprints:
-    """Read the photos `names` of the folder `images`. Shows a progress bar on standard error."""
+def fingerprint_photos(
+    photo: Callable[[str], Photo], names: list[str], max_pixels: int
+) -> Fingerprints:
+    """Read the photos `names`. Shows a progress bar on standard error.
+
+    photo: where the photo of a name is read from.
+    """
 
     def read(name: str) -> tuple[str, np.ndarray, np.ndarray] | str:
         try:
-            image = open_image(images / name, max_pixels)
-            content = hashlib.sha256((images / name).read_bytes()).hexdigest()
+            image = open_image(photo(name), max_pixels)
+            content = hashlib.sha256(photo(name).read_bytes()).hexdigest()
         except UnreadableImageError as error:
             return str(error)
         except OSError as error:

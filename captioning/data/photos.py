@@ -37,20 +37,48 @@ class Found:
     unreadable: dict[Path, str] = field(default_factory=dict)
 
 
+def check_photos_folder(folder: Path) -> None:
+    """Raise `CaptioningError` unless there is such a folder of a dataset's photos."""
+    check_folder(folder, "the folder of photos", _other_folder())
+
+
+def _other_folder() -> str:
+    return (
+        f"name another with --images, or fetch Flickr8k with: {command_line('features')} --download"
+    )
+
+
 def list_photos(folder: Path, recursive: bool = False) -> list[str]:
     """The names of the image files in a folder, sorted; with `recursive` as paths inside it.
 
     Left out are hidden files and folders (names that begin with a dot) and those of `_NOT_PHOTOS`.
     Raises `CaptioningError` when the folder is missing, can't be read or holds no image file.
     """
-    hint = (
-        f"name another with --images, or fetch Flickr8k with: {command_line('features')} --download"
-    )
-    check_folder(folder, "the folder of photos", hint)
+    check_photos_folder(folder)
     names = _names(folder, recursive, _refuse)
     if not names:
-        raise CaptioningError(f"the folder {folder} holds no image file; {hint}")
+        raise CaptioningError(f"the folder {folder} holds no image file; {_other_folder()}")
     return names
+
+
+def find_photos(folder: Path) -> list[str]:
+    """The image files in a folder and in those below it, as paths inside it; [] without any.
+
+    Raises `CaptioningError` when the folder is missing or can't be read.
+    """
+    check_photos_folder(folder)
+    return _names(folder, True, _refuse)
+
+
+def files_in(folder: Path) -> list[str]:
+    """All files below a folder, as paths inside it, sorted; nothing hidden."""
+    found: list[str] = []
+    for here, below, names in os.walk(folder, onerror=_refuse, followlinks=True):
+        below[:] = [name for name in below if not (name.startswith(".") or name in _NOT_PHOTOS)]
+        inside = Path(here).relative_to(folder).as_posix()
+        start = "" if inside == "." else f"{inside}/"
+        found += [start + name for name in names if not name.startswith(".")]
+    return sorted(found)
 
 
 def photos_of(paths: Sequence[Path], recursive: bool = False) -> Found:

@@ -1,19 +1,23 @@
 """The prepared folder between data and training: clean captions, splits, tokenizer, features."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from captioning.data.dataset import Dataset
 from captioning.data.descriptions import read_descriptions, write_descriptions
 from captioning.data.keras_tokenizer import tokenizer_of
-from captioning.data.text import Tokenizer
+from captioning.data.text import CLEANING, CLEANINGS, FIRST_CLEANING, Tokenizer
 from captioning.errors import CaptioningError, command_line
 from captioning.files.folders import check_folder
 from captioning.files.pickles import read_pickle, write_pickle
 from captioning.files.stand_ins import PickledTokenizer
 from captioning.files.text import read_json, write_json, write_text
 from captioning.vision.features import Features, read_features
+
+_ORIGIN = "dataset.json"
+"""What the captions are from, and by which rules they were cleaned."""
 
 
 @dataclass(frozen=True)
@@ -47,33 +51,33 @@ class Prepared:
 
 
 def write_text_files(
-    dataset: Dataset, output: Path, min_count: int = 5, words: Sequence[str] | None = None
+    dataset: Dataset, output: Path, min_count: int = 5, tokenizer: Tokenizer | None = None
 ) -> Tokenizer:
-    """Write `descriptions.txt`, `splits.json` and `tokenizer.p`, fitted on train alone.
+    """Write `descriptions.txt`, `splits.json`, `dataset.json`, and `tokenizer.p` of train alone.
 
-    min_count: how often a word of the vocabulary occurs at least; words: the vocabulary of a
-    trained model, to train it further, instead of a fitted one.
+    min_count: how often a word of the vocabulary occurs at least; tokenizer: that of a trained
+    model, to train it further, instead of a fitted one.
     """
-    if words is None:
+    if tokenizer is None:
         train = (row for name in dataset.splits["train"] for row in dataset.captions[name])
-        tokenizer = Tokenizer.fit(train, min_count)
-    else:
-        tokenizer = Tokenizer(tuple(words))
+        tokenizer = Tokenizer.fit(train, min_count, dataset.cleaning)
     write_text(output / "descriptions.txt", write_descriptions(dataset.captions))
     # All listed names, also of unreadable photos: `read_prepared` tells what is missing.
     write_json(output / "splits.json", dataset.listed)
+    write_json(output / _ORIGIN, {"cleaning": dict(dataset.cleaning)})
     write_pickle(output / "tokenizer.p", tokenizer.numbers)
     return tokenizer
 
 
-def read_tokenizer(path: Path) -> Tokenizer:
+def read_tokenizer(path: Path, cleaning: Mapping[str, Any] = CLEANING) -> Tokenizer:
     """The tokenizer of a `tokenizer.p`; raises `CaptioningError` for any other content.
 
     Of a pickled tokenizer of Keras, as other projects keep it, the vocabulary is taken over.
+    cleaning: the rules by which captions become its words.
     """
     numbers = read_pickle(path, "the tokenizer")
     if isinstance(numbers, PickledTokenizer):
-        return Tokenizer(tuple(tokenizer_of(path, numbers).vocabulary))
+        return Tokenizer(tuple(tokenizer_of(path, numbers).vocabulary), cleaning)
     # `type`, not `isinstance`: True is an int, too, but no token.
     if not isinstance(numbers, dict) or not all(
         isinstance(word, str) and type(number) is int for word, number in numbers.items()
@@ -81,7 +85,25 @@ def read_tokenizer(path: Path) -> Tokenizer:
         raise CaptioningError(
             f"{path} is no map from words to tokens; write it with: {command_line('features')}"
         )
-    return Tokenizer.from_map(numbers)
+    return Tokenizer.from_map(numbers, cleaning)
+
+
+def _read_cleaning(folder: Path) -> dict[str, Any]:
+    """The rules by which the captions of a prepared folder were cleaned.
+
+    Raises `CaptioningError` for rules that this program doesn't know.
+    """
+    path = folder / _ORIGIN
+    if not path.exists():  # written by version 1.1.0 or before
+        return FIRST_CLEANING
+    origin = read_json(path, "what the captions are from")
+    cleaning = origin.get("cleaning") if isinstance(origin, dict) else None
+    if cleaning not in CLEANINGS:
+        raise CaptioningError(
+            f"{path}: its captions were cleaned by {cleaning}, which this program doesn't know; "
+            f"write them again with: {command_line('features')}"
+        )
+    return cleaning
 
 
 def read_prepared_splits(folder: Path) -> dict[str, list[str]]:
@@ -111,7 +133,7 @@ def read_prepared(folder: Path) -> Prepared:
     check_folder(folder, "the folder of prepared data", f"make it with: {command_line('features')}")
     captions = read_descriptions(folder / "descriptions.txt")
     splits = read_prepared_splits(folder)
-    tokenizer = read_tokenizer(folder / "tokenizer.p")
+    tokenizer = read_tokenizer(folder / "tokenizer.p", _read_cleaning(folder))
     features = read_features(folder)
     usable = {name for name in features.vectors if captions.get(name)}
     missing = {split: [n for n in names if n not in usable] for split, names in splits.items()}

@@ -38,14 +38,7 @@ def read_text(path: Path, what: str, largest: int = LARGEST_TEXT) -> str:
     what: the file's role, for messages. Raises `CaptioningError` when it is missing, can't be
     read, isn't UTF-8 (with the line), or has more than `largest` bytes (before it is read).
     """
-    try:
-        if Path(path).stat().st_size > largest:
-            raise CaptioningError(f"{what} {path} has more than {largest:,} bytes")
-        raw = Path(path).read_bytes()
-    except FileNotFoundError:
-        raise CaptioningError(f"{what} {path} is missing") from None
-    except OSError as error:
-        raise CaptioningError(f"cannot read {what} {path}: {error.strerror}") from None
+    raw = _read_bytes(path, what, largest)
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -53,6 +46,45 @@ def read_text(path: Path, what: str, largest: int = LARGEST_TEXT) -> str:
         raise CaptioningError(
             f"{path}, line {line}: not UTF-8 text; save the file as UTF-8"
         ) from None
+
+
+def read_lossy(path: Path, what: str, largest: int = LARGEST_TEXT) -> tuple[str, list[int]]:
+    """The text of a file that should be UTF-8, and the lines, from 1, that are not.
+
+    What isn't becomes U+FFFD. Raises `CaptioningError` as `read_text` otherwise.
+    """
+    raw = _read_bytes(path, what, largest)
+    try:
+        return raw.decode("utf-8-sig"), []
+    except UnicodeDecodeError:
+        lines = raw.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    texts, wrong = [], []
+    # Line by line, because decoding the whole would stop at the first line that isn't UTF-8.
+    for number, line in enumerate(lines, 1):
+        try:
+            texts.append(line.decode())
+        except UnicodeDecodeError:
+            wrong.append(number)
+            texts.append(line.decode(errors="replace"))
+    return "\n".join(texts), wrong
+
+
+def split_lines(text: str) -> list[str]:
+    """The lines of a text with the line ends of any system, those of old Macs, \\r, among them."""
+    # Not splitlines(): captions may hold Unicode line separators, and a stray \r.
+    lines = text.split("\n" if "\n" in text else "\r")
+    return [line.rstrip("\r") for line in lines]
+
+
+def _read_bytes(path: Path, what: str, largest: int) -> bytes:
+    try:
+        if Path(path).stat().st_size > largest:
+            raise CaptioningError(f"{what} {path} has more than {largest:,} bytes")
+        return Path(path).read_bytes()
+    except FileNotFoundError:
+        raise CaptioningError(f"{what} {path} is missing") from None
+    except OSError as error:
+        raise CaptioningError(f"cannot read {what} {path}: {error.strerror}") from None
 
 
 def read_json(path: Path, what: str, largest: int = LARGEST_TEXT) -> Any:

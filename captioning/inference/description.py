@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from captioning.data.text import CLEANING
+from captioning.data.text import CLEANINGS
 from captioning.decoders.kinds import HEADS
 from captioning.decoders.onnx_steps import has_graphs
 from captioning.errors import CaptioningError, command_line
@@ -49,10 +49,10 @@ def read_description(folder: Path) -> dict[str, Any]:
         raise CaptioningError(
             f"{path}: its format is {description['format']}, this program reads format {FORMAT}"
         )
-    if description["cleaning"] != CLEANING:
+    if description["cleaning"] not in CLEANINGS:
         raise CaptioningError(
             f"{path}: trained on captions cleaned by {description['cleaning']}, "
-            f"but this program cleans by {CLEANING}"
+            f"but this program cleans by {' or '.join(map(str, CLEANINGS))}"
         )
     _check_encoder(path, description["encoder"])
     return description

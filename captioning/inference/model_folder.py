@@ -36,7 +36,7 @@ def read_model_folder(folder: Path) -> ModelFolder:
     description = read_description(folder)
     return ModelFolder(
         folder,
-        Tokenizer(tuple(description["words"])),
+        Tokenizer(tuple(description["words"]), description["cleaning"]),
         description["encoder"],
         description["max_length"],
         description["decoding"],

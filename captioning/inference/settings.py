@@ -84,7 +84,8 @@ class DecodingOptions:
                 f"the caption begins with {len(prefix)} given words, and this model's captions "
                 f"have {max_length} at the most"
             )
-        encoded = [tokenizer.encode(clean_caption(word)) for word in self.ban]
+        cleaned = (clean_caption(word, tokenizer.cleaning) for word in self.ban)
+        encoded = list(map(tokenizer.encode, cleaned))
         # An unknown word is encoded as <unk>, which is suppressed already.
         banned = {token for tokens in encoded for token in tokens} - {UNKNOWN}
         return DecodingSettings(

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from captioning.data.text import CLEANING, Tokenizer
+from captioning.data.text import Tokenizer
 from captioning.decoders.onnx_steps import PHOTO, STEP
 from captioning.errors import CaptioningError, command_line
 from captioning.files.keras_files import check_keras_file
@@ -65,7 +65,7 @@ def save_trained_model(
         "encoder": encoder,
         "max_length": max_length,
         "decoding": {"beam": 1, "length_power": 0.7},
-        "cleaning": CLEANING,
+        "cleaning": dict(tokenizer.cleaning),
         "training": training,
         "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {

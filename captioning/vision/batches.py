@@ -3,12 +3,13 @@
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from captioning.vision.encoders import PhotoEncoder
 from captioning.vision.images import MAX_PIXELS, UnreadableImageError, load_array
+from captioning.vision.packed import Photo
 from captioning.vision.views import view
 
 DECODING_THREADS = 2
@@ -16,24 +17,27 @@ DECODING_THREADS = 2
 IMAGES_AT_ONCE = 16
 """Views of the same few photos go through the encoder together."""
 
-_Group = tuple[tuple[Path, ...], list[Future[np.ndarray | str]]]
+P = TypeVar("P", bound=Photo)
+"""Paths in, paths out."""
+
+_Group = tuple[tuple[P, ...], list[Future[np.ndarray | str]]]
 """Photos of a batch, and of each the pixels, or the reason why there are none, to come."""
 
 
 def read_batches(
-    paths: Iterable[Path],
+    paths: Iterable[P],
     size: int,
     batch_size: int,
-    failed: dict[Path, str],
+    failed: dict[P, str],
     max_pixels: int = MAX_PIXELS,
-) -> Iterator[tuple[list[Path], np.ndarray]]:
+) -> Iterator[tuple[list[P], np.ndarray]]:
     """Give (paths, images): uint8 images (up to batch_size, size, size, 3), decoded ahead.
 
     A photo that can't be read, or has more than `max_pixels`, is left out and named in `failed`
     with the reason. At most two batches wait in memory, however many photos there are.
     """
 
-    def read(path: Path) -> np.ndarray | str:
+    def read(path: P) -> np.ndarray | str:
         try:
             return load_array(path, size, max_pixels)
         except UnreadableImageError as error:
@@ -41,7 +45,7 @@ def read_batches(
 
     # Threads, not processes: Pillow's decoders let go of Python's lock, and so does the network.
     with ThreadPoolExecutor(DECODING_THREADS) as pool:
-        waiting: list[_Group] = []
+        waiting: list[_Group[P]] = []
         remaining = iter(paths)
         while group := tuple(islice(remaining, batch_size)):
             waiting.append((group, [pool.submit(read, path) for path in group]))
@@ -54,8 +58,8 @@ def read_batches(
 
 
 def _decoded(
-    group: tuple[Path, ...], futures: list[Future[np.ndarray | str]], failed: dict[Path, str]
-) -> Iterator[tuple[list[Path], np.ndarray]]:
+    group: tuple[P, ...], futures: list[Future[np.ndarray | str]], failed: dict[P, str]
+) -> Iterator[tuple[list[P], np.ndarray]]:
     """The photos of a group that could be read, as one batch; none when there is no such photo."""
     paths, images = [], []
     for path, future in zip(group, futures, strict=True):

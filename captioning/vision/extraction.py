@@ -1,6 +1,6 @@
 """A folder of photos -> features on disk, photos decoded while the network computes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +9,7 @@ from captioning.vision.encoders import PhotoEncoder
 from captioning.vision.feature_writer import FeatureWriter
 from captioning.vision.features import Features
 from captioning.vision.images import MAX_PIXELS
+from captioning.vision.packed import Photo
 from captioning.vision.stamps import Stamp, stamp_of
 
 
@@ -28,13 +29,14 @@ class ExtractionSettings:
 
 def extract_features(
     encoder: PhotoEncoder,
-    images: Path,
+    images: Path | Callable[[str], Photo],
     names: list[str],
     output: Path,
     settings: ExtractionSettings | None = None,
 ) -> Features:
-    """Encode the photos `names` of the folder `images` into `output`, going on after a stop.
+    """Encode the photos `names` into `output`, going on after a stop.
 
+    images: their folder, or what gives where the photo of a name is read from.
     Gives the features without their grids, which `read_features` maps. Shows a progress bar on
     standard error. Raises `CaptioningError` when the disk refuses, or the encoder gives vectors
     that aren't finite.
@@ -46,7 +48,9 @@ def extract_features(
     # that never was, though each begins with another photo.
     encoder.compiled = True
     writer = FeatureWriter(output, encoder.signature(), settings.views)
-    remaining = [name for name in names if not writer.is_done(name, images / name)]
+    where = images if callable(images) else images.joinpath
+    photos = {name: where(name) for name in names}
+    remaining = {name: p for name, p in photos.items() if not writer.is_done(name, p)}
     try:
         with tqdm(
             total=len(names),
@@ -55,8 +59,8 @@ def extract_features(
             desc=encoder.settings.name,
             smoothing=0.1,
         ) as bar:
-            for photos in _encode_into(writer, encoder, images, remaining, settings):
-                bar.update(photos)
+            for count in _encode_into(writer, encoder, remaining, settings):
+                bar.update(count)
     finally:
         writer.close()
     return writer.finish(names)
@@ -65,16 +69,15 @@ def extract_features(
 def _encode_into(
     writer: FeatureWriter,
     encoder: PhotoEncoder,
-    images: Path,
-    names: list[str],
+    photos: dict[str, Photo],
     settings: ExtractionSettings,
 ) -> Iterator[int]:
     """Encode the photos and add them to the writer; give the number of photos of each batch."""
-    name_of = {images / name: name for name in names}
+    name_of = {photo: name for name, photo in photos.items()}
     stamps: dict[str, Stamp] = {}
-    failed: dict[Path, str] = {}
+    failed: dict[Photo, str] = {}
 
-    def stamped() -> Iterator[Path]:
+    def stamped() -> Iterator[Photo]:
         for path, name in name_of.items():
             # Before it is decoded: a photo that changes in between has a stamp that does not fit
             # it any more, and is encoded again by the next run.

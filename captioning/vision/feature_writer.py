@@ -20,6 +20,7 @@ from captioning.files.pickles import write_pickle
 from captioning.files.text import read_json, write_json
 from captioning.vision.extraction_log import ExtractionLog, LoggedBatch
 from captioning.vision.features import Features, checked_description, read_features
+from captioning.vision.packed import Photo
 from captioning.vision.stamps import Stamp, digest_of_file, size_and_time, stamp_of
 
 
@@ -93,7 +94,7 @@ class FeatureWriter:
         for name, (stamp, reason) in batch.failed.items():
             self.failed[name], self._failed_stamps[name] = reason, stamp
 
-    def is_done(self, name: str, path: Path) -> bool:
+    def is_done(self, name: str, path: Photo) -> bool:
         """Whether that photo, as it is now, has its vector already, or has failed in this run.
 
         Size and time of change are compared first; the content is read only where the size is

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from captioning.errors import CaptioningError
+from captioning.vision.packed import PackedPhoto, Photo
 
 MAX_PIXELS = 200_000_000
 """Photos with more pixels are refused before they are decoded (decompression bombs)."""
@@ -48,7 +49,7 @@ class UnreadableImageError(CaptioningError):
     """An image file that can't be used; the message is the reason, without the file's name."""
 
 
-def open_image(path: Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
+def open_image(path: Photo, max_pixels: int = MAX_PIXELS) -> Image.Image:
     """An upright RGB picture of any file of `formats()`, the first frame of several.
 
     EXIF rotation is applied, transparency laid on white, 16 bits scaled to 8, colour profiles
@@ -59,11 +60,7 @@ def open_image(path: Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
     # show. Above the limit Pillow only warns; it refuses above twice the limit.
     Image.MAX_IMAGE_PIXELS = (max_pixels + 1) // 2
     try:
-        if not stat.S_ISREG(Path(path).stat().st_mode):  # to open a pipe would wait for its writer
-            raise UnreadableImageError(
-                "a folder, not an image" if Path(path).is_dir() else "not a regular file"
-            )
-        with _identified(path) as image:
+        with _identified(_opened(path)) as image:
             width, height = image.size
             if width * height > max_pixels:
                 raise UnreadableImageError(
@@ -74,7 +71,7 @@ def open_image(path: Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
     except UnreadableImageError:
         raise
     except UnidentifiedImageError:
-        raise UnreadableImageError(_reason_unidentified(Path(path))) from None
+        raise UnreadableImageError(_reason_unidentified(path)) from None
     except FileNotFoundError:
         raise UnreadableImageError("no such file") from None
     except OSError as error:
@@ -87,16 +84,30 @@ def open_image(path: Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
         raise UnreadableImageError(f"damaged image ({error})") from None
 
 
-def _identified(path: Path) -> Image.Image:
+def _opened(photo: Photo) -> Path | io.BytesIO:
+    """What Pillow opens. Raises `UnreadableImageError` for what isn't a regular file, OSError."""
+    if isinstance(photo, PackedPhoto):
+        return io.BytesIO(photo.read_bytes())
+    if not stat.S_ISREG(Path(photo).stat().st_mode):  # to open a pipe would wait for its writer
+        raise UnreadableImageError(
+            "a folder, not an image" if Path(photo).is_dir() else "not a regular file"
+        )
+    return Path(photo)
+
+
+def _identified(file: Path | io.BytesIO) -> Image.Image:
     """The picture with its header read. Raises what Pillow raises."""
     try:
-        return Image.open(path, formats=COMMON)
+        return Image.open(file, formats=COMMON)
     except UnidentifiedImageError:
-        return Image.open(path, formats=formats())
+        return Image.open(file, formats=formats())
 
 
-def _reason_unidentified(path: Path) -> str:
+def _reason_unidentified(photo: Photo) -> str:
     """Why no decoder of Pillow knows the file."""
+    if isinstance(photo, PackedPhoto):
+        return "not an image of a supported format" if photo.read_bytes() else "an empty file"
+    path = Path(photo)
     if path.stat().st_size == 0:
         return "an empty file"
     if path.suffix.lower() in _HEIF_ENDINGS and "HEIF" not in formats():
@@ -193,7 +204,7 @@ def _converted_profile(image: Image.Image, profile: Any) -> Image.Image:
     return converted
 
 
-def load_array(path: Path, size: int, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+def load_array(path: Photo, size: int, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """The photo as the encoders read it: uint8, shape (size, size, 3), RGB, values 0 to 255.
 
     The aspect ratio is not kept, as in the seed project; the filter is bicubic, fixed here
