@@ -32,7 +32,8 @@ def requirements(file: str) -> set[str]:
         ("requirements.txt", ["train"]),
         ("requirements-app.txt", ["app"]),
         ("requirements-openvino.txt", ["openvino"]),
-        ("requirements-dev.txt", ["embed", "heic", "dev"]),
+        ("requirements-parquet.txt", ["parquet"]),
+        ("requirements-dev.txt", ["embed", "heic", "parquet", "dev"]),
     ],
 )
 def test_requirements_files_say_what_the_package_says(file: str, extras: list[str]) -> None:

@@ -18,12 +18,17 @@ from captioning.commands.options import (
     check_at_least,
     check_views,
     model_folder,
+    refuse,
 )
 from captioning.errors import CaptioningError, command_line, shown
 
 if TYPE_CHECKING:
     from captioning.data.dataset import Dataset
+    from captioning.data.source import Source
     from captioning.data.text import Tokenizer
+
+IMAGES, TEXT = Path("Flicker8k_Dataset"), Path("Flickr_8k_text")
+"""Where photos, captions and splits are unless others are named."""
 
 AFTER_STOP = "the same command continues from here"
 
@@ -42,15 +47,10 @@ def add_input(add: Callable[..., Any]) -> None:
     add(
         "--images",
         type=Path,
-        default="Flicker8k_Dataset",
-        help=f"the folder of photos {default}",
+        help=f"the folder of photos (default: {IMAGES}; with --data: the dataset's own)",
     )
-    add(
-        "--text",
-        type=Path,
-        default="Flickr_8k_text",
-        help=f"the folder of captions and splits {default}",
-    )
+    add("--text", type=Path, help=f"the folder of captions and splits (default: {TEXT})")
+    add_dataset(add)
     add("--output", type=Path, default="models", help=f"where the files go {default}")
     add("--download", action="store_true", help="download Flickr8k first (1.1 GB)")
     add(
@@ -78,6 +78,39 @@ def add_input(add: Callable[..., Any]) -> None:
         choices=["text", "json"],
         default="text",
         help=f"of the report of --check {default}",
+    )
+
+
+def add_dataset(add: Callable[..., Any]) -> None:
+    """The options on datasets of other formats."""
+    from captioning.data.recognise import format_names
+
+    add(
+        "--data",
+        type=Path,
+        metavar="PATH",
+        help="instead of --text: a dataset's folder or file, of any of the formats below",
+    )
+    add(
+        "--data-format",
+        choices=format_names(),
+        help="of --data (default: recognised)",
+    )
+    add("--image-column", default="", metavar="NAME", help="of a table: the photos' file names")
+    add(
+        "--caption-column",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="of a table: the captions; may be given several times",
+    )
+    add("--split-column", default="", metavar="NAME", help="of a table: train, val (dev) or test")
+    add(
+        "--max-words",
+        type=int,
+        default=100,
+        metavar="N",
+        help="longer captions are left out (default: %(default)s)",
     )
 
 
@@ -117,11 +150,13 @@ def add_encoding(add: Callable[..., Any]) -> None:
 def main(arguments: Sequence[str] | None = None, program: str | None = None) -> int:
     """Check the data, then write the three files; with --check, 1 if something is wrong."""
     options = parse_arguments(arguments, program)
-    from captioning.data.dataset import read_dataset
+    from captioning.data.dataset import dataset_of
+    from captioning.data.text import CLEANING
     from captioning.files.locks import only_run
     from captioning.vision.encoders import check_encoder
 
-    check_at_least(options, 1, "batch_size", "min_count", "max_pixels")
+    check_at_least(options, 1, "batch_size", "min_count", "max_pixels", "max_words")
+    check_input(options)
     # First, as it sets --grids, which --views needs.
     tokenizer = follow_model(options) if options.like else None
     check_views(options)
@@ -133,12 +168,36 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     if options.download:
         from captioning.data.download import download_flickr8k
 
-        download_flickr8k(options.images, options.text)
-    dataset = read_dataset(options.images, options.text)
+        download_flickr8k(options.images or IMAGES, options.text or TEXT)
+    cleaning = tokenizer.cleaning if tokenizer else CLEANING
+    dataset = dataset_of(open_source(options), cleaning=cleaning, max_words=options.max_words)
     print(dataset.report(), file=sys.stderr)
     with only_run(options.output):  # a second run would write the same files
         write_files(options, dataset, tokenizer)
     return 0
+
+
+def check_input(options: argparse.Namespace) -> None:
+    """Raise `CaptioningError` for options on the input that contradict each other."""
+    columns = (options.image_column, options.caption_column, options.split_column)
+    refuse(
+        (options.data and options.text, "--data and --text are two datasets; give one of them"),
+        (options.data and options.download, "--download fetches Flickr8k; leave out --data"),
+        (options.data_format and not options.data, "--data-format wants --data"),
+        (any(columns) and not options.data, "--image-column and the like want --data"),
+    )
+
+
+def open_source(options: argparse.Namespace) -> "Source":
+    """The dataset of --data, otherwise that of --images and --text."""
+    from captioning.data.captions import open_folders
+    from captioning.data.recognise import open_dataset
+    from captioning.data.source import Columns
+
+    if options.data is None:
+        return open_folders(options.images or IMAGES, options.text or TEXT)
+    columns = Columns(options.image_column, tuple(options.caption_column), options.split_column)
+    return open_dataset(options.data, options.data_format, options.images, columns)
 
 
 def follow_model(options: argparse.Namespace) -> "Tokenizer":
@@ -154,9 +213,10 @@ def follow_model(options: argparse.Namespace) -> "Tokenizer":
 
 def report_check(options: argparse.Namespace) -> int:
     """Print the report on the data; 1 if something would harm a result."""
-    from captioning.data.checks import check_data
+    from captioning.data.checks import check_source
 
-    report = check_data(options.images, options.text, options.min_count, options.max_pixels)
+    source = open_source(options)
+    report = check_source(source, options.min_count, options.max_pixels, options.max_words)
     if options.format == "json":
         print(json.dumps(report.as_dict(), indent=1))
     else:
@@ -193,4 +253,4 @@ def write_files(options: argparse.Namespace, dataset: "Dataset", like: "Tokenize
         file=sys.stderr,
     )
     if not features.vectors:
-        raise CaptioningError(f"none of the photos in {options.images} could be read")
+        raise CaptioningError(f"none of the photos in {dataset.images} could be read")

@@ -34,6 +34,7 @@ EXTRAS = {
     "jax": "jax",
     "openvino": "openvino",
     "gradio": "app",
+    "pyarrow": "parquet",
 }
 """The extra that brings a package which captioning alone doesn't need."""
 

@@ -29,6 +29,9 @@ _USUAL_NAMES = {
 }
 """The columns, in the order of preference, that are taken where none are named."""
 
+_NUMBERED = re.compile(r"(?:caption|comment|sentence|description|text)[ _-]?\d+", re.IGNORECASE)
+"""Columns of several captions a photo: caption_0, caption_1."""
+
 _IMAGE_ENDING = r"\.(?:jpe?g|png|gif|webp|bmp|tiff?)"
 
 
@@ -148,9 +151,14 @@ def choose_columns(header: list[str], columns: Columns) -> tuple[str, tuple[str,
                 return lower[usual]
         raise KeyError(kind)
 
-    captions = tuple(find("caption", name) for name in columns.captions or ("",))
+    image = find("image", columns.image)
+    numbered = [name for name in header if _NUMBERED.fullmatch(name.strip())]
+    if not columns.captions and numbered:
+        captions = tuple(numbered)
+    else:
+        captions = tuple(find("caption", name) for name in columns.captions or ("",))
     has_split = columns.split or "split" in lower
-    return find("image", columns.image), captions, find("split", columns.split) if has_split else ""
+    return image, captions, find("split", columns.split) if has_split else ""
 
 
 def _line_rows(path: Path, parse: Callable[[str], list[CaptionRow] | None], expected: str) -> Rows:
@@ -193,7 +201,7 @@ def table_rows(path: Path, columns: Columns | None = None, delimiter: str = ",")
         try:
             image, captions, split = choose_columns(header, columns or Columns())
         except KeyError as missing:
-            problem = _no_column(missing.args[0], header)
+            problem = no_column(missing.args[0], header)
             yield BrokenRow(path, "line 1", problem, ends_file=True)
             return
         places = header.index(image), [header.index(c) for c in captions]
@@ -215,8 +223,9 @@ def table_rows(path: Path, columns: Columns | None = None, delimiter: str = ",")
         yield BrokenRow(path, f"line {began}", _why(error), ends_file=True)
 
 
-def _no_column(missing: str, header: list[str]) -> str:
+def no_column(missing: str, header: list[str]) -> str:
     option = {"image": "--image-column", "caption": "--caption-column"}.get(missing)
+    """Why a table can't be read whose columns don't tell which of them is which."""
     names = ", ".join(repr(name[:30]) for name in header[:8]) or "nothing"
     if option is None:
         return f"there is no column {missing!r} among {names}"

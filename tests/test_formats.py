@@ -1,0 +1,195 @@
+"""Datasets in every format: recognised, read the same, refused by place; photos inside of files."""
+
+import json
+import shutil
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from captioning.data.checks import check_source
+from captioning.data.dataset import Dataset, dataset_of
+from captioning.data.recognise import format_names, open_dataset
+from captioning.data.source import Columns
+from captioning.errors import CaptioningError
+from captioning.vision.extraction import extract_features
+from captioning.vision.images import load_array
+from tests.datasets import CLEAN, PHOTOS, SPLITS, WRITERS, photo_bytes, table, write_photos
+from tests.runs import CountingEncoder
+
+
+def read(folder: Path, **options: object) -> Dataset:
+    """The dataset in a folder."""
+    return dataset_of(open_dataset(folder, **options))
+
+
+def plain(names: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Captions by the last part of the photos' names."""
+    return {Path(name).name: captions for name, captions in names.items()}
+
+
+@pytest.mark.parametrize("what", WRITERS)
+def test_every_format_is_recognised_and_gives_the_same(what: str, tmp_path: Path) -> None:
+    name, write = WRITERS[what]
+    write(tmp_path)
+    dataset = read(tmp_path)
+    assert dataset.found.startswith(f"read as {name}: {tmp_path}")
+    assert plain(dataset.captions) == CLEAN
+    splits = {s: {Path(n).name for n in names} for s, names in dataset.splits.items()}
+    assert splits == {split: set(names) for split, names in SPLITS.items()}
+    assert sorted(Path(n).name for n in dataset.photos) == sorted(PHOTOS)
+    for photo in dataset.photos:
+        assert dataset.photo(photo).read_bytes() == photo_bytes(Path(photo).name)
+        assert load_array(dataset.photo(photo), 32).shape == (32, 32, 3)
+    assert "12 photos, 24 captions; in a split: train 8, dev 2, test 2" in dataset.report()
+    # Named, it is the same; and the check reads it as well.
+    assert plain(read(tmp_path, name=name).captions) == CLEAN
+    report = check_source(open_dataset(tmp_path), min_count=1)
+    assert not report.harms, report.as_text()
+    assert (report.photos, report.captions) == (12, 24)
+
+
+@pytest.mark.parametrize("what", ["webdataset", "Parquet", "huggingface", "folder"])
+def test_photos_are_encoded_where_they_are(what: str, tmp_path: Path) -> None:
+    WRITERS[what][1](tmp_path / "data")
+    dataset = read(tmp_path / "data")
+    encoder = CountingEncoder()
+    vectors = extract_features(encoder, dataset.photo, dataset.photos, tmp_path / "out").vectors
+    files = write_photos(tmp_path / "photos")
+    expected = extract_features(CountingEncoder(), files, PHOTOS, tmp_path / "other").vectors
+    assert {Path(name).name: list(v[0]) for name, v in vectors.items()} == {
+        name: list(v[0]) for name, v in expected.items()
+    }
+    # Nothing changed: nothing is encoded again.
+    extract_features(encoder, dataset.photo, dataset.photos, tmp_path / "out")
+    assert encoder.encoded == 12
+
+
+def test_the_columns_of_a_table_can_be_named(tmp_path: Path) -> None:
+    write_photos(tmp_path / "photos")
+    rows = "".join(
+        f"{n};{i};dog {i};a cat;{'val' if i > 9 else 'train'}\n" for i, n in enumerate(PHOTOS)
+    )
+    (tmp_path / "mine.csv").write_text("which;id;one;two;part\n" + rows)
+    with pytest.raises(CaptioningError, match="line 1.*of the images; name it with --image-column"):
+        read(tmp_path)
+    columns = Columns("which", ("one", "two"), "part")
+    dataset = read(tmp_path, columns=columns)
+    assert plain(dataset.captions)["1.jpg"] == ["dog 0", "a cat"]
+    assert {split: len(names) for split, names in dataset.splits.items()} == {"train": 10, "dev": 2}
+    with pytest.raises(CaptioningError, match="no column 'three' among 'which', 'id'"):
+        read(tmp_path, columns=columns._replace(captions=("three",)))
+
+
+def test_columns_caption_0_to_caption_4_are_all_taken(tmp_path: Path) -> None:
+    write_photos(tmp_path)
+    rows = "".join(f"{name},a dog,a cat\n" for name in PHOTOS)
+    (tmp_path / "mine.csv").write_text("image,caption_0,caption_1\n" + rows)
+    assert read(tmp_path).captions["1.jpg"] == ["a dog", "a cat"]
+
+
+def test_a_folder_that_may_be_two_lists_what_was_seen(tmp_path: Path) -> None:
+    WRITERS["kaggle"][1](tmp_path)
+    (tmp_path / "Images" / "1.txt").write_text("a dog\n")
+    table(tmp_path / "more")
+    told = r"3 ways: folder \(Images/1.txt\); kaggle \(captions.txt\); table \(more/my.csv\).*"
+    with pytest.raises(CaptioningError, match=told + "--data-format"):
+        read(tmp_path)
+    assert len(read(tmp_path, name="kaggle", images=tmp_path / "Images").captions) == 12
+
+
+def test_a_folder_without_captions_says_what_was_seen_and_looked_for(tmp_path: Path) -> None:
+    write_photos(tmp_path)
+    (tmp_path / "notes.md").write_text("")
+    with pytest.raises(CaptioningError, match="12 photos and notes.md; looked for coco") as told:
+        read(tmp_path)
+    assert all(name in str(told.value) for name in format_names())
+    with pytest.raises(CaptioningError, match="nowhere is missing"):
+        read(tmp_path / "nowhere")
+
+
+def test_several_datasets_of_karpathy_want_one_to_be_named(tmp_path: Path) -> None:
+    WRITERS["karpathy"][1](tmp_path)
+    shutil.copy(tmp_path / "dataset_flickr8k.json", tmp_path / "dataset_coco.json")
+    with pytest.raises(CaptioningError, match="2 datasets: dataset_coco.json, dataset_flickr8k"):
+        read(tmp_path)
+    images = tmp_path / "flickr8k"
+    dataset = read(tmp_path / "dataset_coco.json", images=images)
+    assert dataset.captions == CLEAN
+    (tmp_path / "dataset_coco.json").rename(tmp_path / "other.json")
+    assert read(tmp_path / "other.json", name="karpathy", images=images).captions == CLEAN
+
+
+def test_a_dataset_without_dev_gets_one_of_train(tmp_path: Path) -> None:
+    table(tmp_path)
+    rows = (tmp_path / "my.csv").read_text().replace(",dev", ",train")
+    (tmp_path / "my.csv").write_text(rows)
+    splits = read(tmp_path).splits
+    assert len(splits["dev"]) >= 1 and len(splits["train"]) + len(splits["dev"]) == 10
+    assert [Path(name).name for name in splits["test"]] == SPLITS["test"]
+    # One split for all tells nothing; a name of none is said.
+    (tmp_path / "my.csv").write_text(rows.replace(",test", ",train"))
+    assert "no split lists, split by name" in read(tmp_path).report()
+    (tmp_path / "my.csv").write_text(rows.replace(",test", ",third part"))
+    assert "aren't train, dev or test: 1 (third part)" in read(tmp_path).report()
+
+
+def test_shards_with_the_same_names_are_kept_apart(tmp_path: Path) -> None:
+    WRITERS["webdataset"][1](tmp_path)
+    shutil.copy(tmp_path / "train-0.tar", tmp_path / "train-2.tar")
+    dataset = read(tmp_path)
+    assert "train-2/1.jpg" in dataset.captions and len(dataset.photos) == 17
+
+
+BROKEN = {
+    "karpathy": ("dataset_flickr8k.json", '{"images": [{"filename": 1}]}', "image 1: expected"),
+    "coco": (
+        "annotations/captions_val2017.json",
+        '{"images": [], "annotations": [{"image_id": 7, "caption": "a"}]}',
+        "annotation 1: its image 7 is none of the 0",
+    ),
+    "flickr30k": ("results_20130124.token", "1.jpg#0\ta\n2.jpg a dog\n", "line 2: expected name"),
+    "flickr30k with bars": (
+        "results.csv",
+        "image_name| comment_number| comment\n1.jpg| 0| a\n2.jpg a dog\n",
+        "line 3: expected image_name",
+    ),
+    "CSV": ("my.csv", 'filename,caption\n1.jpg,"a dog\n', "line 2: a quote .* never closed"),
+    "TSV": ("my.tsv", "filename\tcaption\n1.jpg\ta\tb\n", "line 2: expected .* got 3 columns"),
+    "JSON lines": ("my.jsonl", '{"file_name": "1.jpg", "text": "a"}\n{"a": 1}', "line 2: expected"),
+    "Parquet": ("data/dev-00000-of-00001.parquet", "PAR1 no more", "the file: cannot be read"),
+    "huggingface": ("dev/data-00000-of-00001.arrow", "no arrow", "the file: cannot be read"),
+    "webdataset": ("val-0.tar", "no tar", "the shard is damaged or compressed"),
+    "folder": ("dev/9.txt", "caf\udce9", "line 1: not UTF-8"),
+}
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_every_reader_names_file_and_place(what: str, tmp_path: Path) -> None:
+    WRITERS[what][1](tmp_path)
+    name, content, told = BROKEN[what]
+    (tmp_path / name).write_text(content, errors="surrogateescape")
+    with pytest.raises(CaptioningError, match=f"{tmp_path / name}, .*{told}"):
+        read(tmp_path)
+    report = check_source(open_dataset(tmp_path))
+    assert any(Path(name).name in finding.what for finding in report.findings if finding.harms)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"[1]", b"{", b'{"caption": 7}', b"9" * 5000])
+def test_a_broken_member_of_a_shard_is_named(tmp_path: Path, content: bytes) -> None:
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        for name in ("1.jpg", "1.json"):
+            (tmp_path / name).write_bytes(content)
+            archive.add(tmp_path / name, name)
+            (tmp_path / name).unlink()
+    with pytest.raises(CaptioningError, match=r"a.tar, member 1.json: "):
+        read(tmp_path)
+
+
+def test_a_stranger_in_the_state_of_a_dataset_reaches_no_other_folder(tmp_path: Path) -> None:
+    WRITERS["huggingface"][1](tmp_path / "data")
+    state = {"_data_files": [{"filename": "../../secret.arrow"}]}
+    (tmp_path / "data" / "dev" / "state.json").write_text(json.dumps(state))
+    (tmp_path / "secret.arrow").write_text("no")
+    with pytest.raises(CaptioningError, match=r"data/dev/secret.arrow, the file: cannot be read"):
+        read(tmp_path / "data")
