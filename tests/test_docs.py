@@ -3,12 +3,14 @@
 import re
 import shlex
 import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from captioning.errors import CONSOLE, SCRIPTS
+from captioning.evaluation.published import PUBLISHED, is_flickr8k
 from tests.conftest import ROOT
 
 PAGES = [
@@ -83,3 +85,32 @@ def test_paths_in_the_docs_are_there() -> None:
         for name in re.findall(r"\b(?:tests|captioning|benchmarks)/[\w/.]+\w", path.read_text()):
             if not name.startswith("captioning-"):
                 assert (ROOT / name).exists(), f"{path.name} names {name}"
+
+
+def test_the_leaderboard_is_written_from_the_sources_that_it_names() -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            "import runpy; print(runpy.run_path('docs/leaderboard.py')['page']())",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    page = (ROOT / "docs" / "leaderboard.md").read_text(encoding="utf-8")
+    assert done.stdout.rstrip("\n") == page.rstrip("\n"), "write it: python docs/leaderboard.py"
+
+
+def test_published_scores_have_a_source_and_are_percent() -> None:
+    for one in PUBLISHED:
+        assert one.link.startswith("https://")
+        assert all(10 < value < 100 for value in one.scores.values()), one.name
+        assert one.found or "arxiv" in one.link or one.caveat
+
+
+def test_photos_of_flickr8k_are_known_by_their_names() -> None:
+    assert is_flickr8k(["1000268201_693b08cb0e.jpg", "2258277193_586949ec62.jpg"])
+    assert not is_flickr8k(["1000092795.jpg"])
+    assert not is_flickr8k(["1000268201_693b08cb0e.jpg", "scene_0001.jpg"])

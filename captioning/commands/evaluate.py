@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from captioning.commands.options import (
     add_data,
     add_decoding,
+    add_neutral,
     add_runtime,
     add_weights,
     check_decoding,
@@ -44,6 +45,7 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
     add_runtime(add)
     add("--split", default="dev", help="train, dev, test, or with --images all (default: dev)")
     add_decoding(add)
+    add_neutral(add)
     add(
         "--compare",
         type=model_folder,
@@ -158,7 +160,7 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     with tempfile.TemporaryDirectory() as scratch:
         prepared = read_photos(options, captioners, views, scratch)
         result, *others = (
-            evaluate(captioner, prepared, options.split, meteor, **decoding)
+            evaluate(captioner, prepared, options.split, meteor, options.neutral, **decoding)
             for captioner in captioners
         )
         result.summary["models"] = [folder.name for folder in options.model]

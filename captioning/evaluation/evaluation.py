@@ -3,13 +3,18 @@
 from dataclasses import dataclass
 from typing import Any
 
+from captioning.data.neutral import without_gender
 from captioning.data.prepared import Prepared
-from captioning.evaluation.language import describe_language
+from captioning.evaluation.bias import count_bias
+from captioning.evaluation.language import describe_language, recall_of_rare_words
 from captioning.evaluation.meteor import has_java
+from captioning.evaluation.objects import object_words
 from captioning.evaluation.overlap import training_captions
 from captioning.evaluation.photos import split_photos
 from captioning.evaluation.predictions import caption_photos
 from captioning.evaluation.scores import TOKENISATION, Scores, score_captions
+from captioning.evaluation.signature import make_signature
+from captioning.evaluation.truth import Truth, find_truth
 from captioning.inference.captioner import Captioner
 
 
@@ -18,12 +23,16 @@ class Evaluation:
     """A model's captions of a split with their scores.
 
     captions: {file name: (caption, confidence)}, confidence as the mean log-probability a word;
-    references: {file name: captions}; summary: the contents of `scores.json`.
+    references: {file name: captions}; truth: {kind: what captions say of it against their
+    references}; objects: the words that the data's captions use as objects; summary: the contents
+    of `scores.json`.
     """
 
     captions: dict[str, tuple[str, float]]
     references: dict[str, list[str]]
     scores: Scores
+    truth: dict[str, Truth]
+    objects: set[str]
     summary: dict[str, Any]
 
     @property
@@ -49,25 +58,43 @@ class Evaluation:
 
 
 def evaluate(
-    captioner: Captioner, prepared: Prepared, split: str, meteor: bool = True, **decoding: Any
+    captioner: Captioner,
+    prepared: Prepared,
+    split: str,
+    meteor: bool = True,
+    neutral: bool = False,
+    **decoding: Any,
 ) -> Evaluation:
     """Caption a split and score the captions, with METEOR if it is asked for and Java is there.
 
+    neutral: score the captions without people's gender (the references stay as they are);
     decoding: as in `CaptionDecoder.settings`. Raises `CaptioningError` when the split is empty or
     its vectors are another encoder's.
     """
     names = split_photos(prepared.splits, split)
-    captions = caption_photos(captioner, prepared, names, **decoding)
+    own = caption_photos(captioner, prepared, names, **decoding)
+    captions = {n: (without_gender(c), s) for n, (c, s) in own.items()} if neutral else own
     texts = {name: caption for name, (caption, _) in captions.items()}
     references = {name: prepared.captions[name] for name in names}
     scores = score_captions(texts, references, meteor and has_java())
+    # Of all captions of the data: the more uses of a word there are, the surer what it is.
+    objects = object_words(row for rows in prepared.captions.values() for row in rows)
+    truth = find_truth(texts, references, objects)
+    train = training_captions(captioner, prepared)
+    settings = captioner.decoder.settings(**decoding)
+    training = captioner.trained_model.description.get("training")
     summary = {
         "split": split,
         "photos": len(names),
-        "decoder": str(captioner.decoder.settings(**decoding)),
+        "decoder": str(settings),
         "tokenisation": TOKENISATION,
+        "signature": make_signature(split, references, settings, training, neutral),
         "scores": _score_table(scores),
-        "language": describe_language(texts, references, training_captions(captioner, prepared)),
+        "truth": {kind: one.rates() for kind, one in truth.items()},
+        "language": describe_language(texts, references, train),
+        "rare words": recall_of_rare_words(texts, references, train),
+        # Of the model's own words, before and after: also where the neutral ones are scored.
+        "bias": count_bias({name: caption for name, (caption, _) in own.items()}, references),
     }
     # Whatever makes scores incomparable is written beside them: fewer photos than the split has,
     # and a score that was not computed.
@@ -76,7 +103,7 @@ def evaluate(
         summary["missing"] = prepared.missing[split]
     if "METEOR" not in scores.corpus:
         summary["no METEOR"] = "left out" if not meteor else "not computed: there is no Java here"
-    return Evaluation(captions, references, scores, summary)
+    return Evaluation(captions, references, scores, truth, objects, summary)
 
 
 def score_split(

@@ -30,3 +30,35 @@ def describe_language(
         # The references' most frequent words that no caption has.
         "never said": [word for word, _ in expected.most_common() if word not in generated][:20],
     }
+
+
+TRAINING_COUNTS = (0, 1, 5, 10, 20, 50, 100, 500)
+"""Where the rows of `recall_of_rare_words` begin: words of so many training occurrences or more."""
+
+
+def recall_of_rare_words(
+    captions: dict[str, str], references: dict[str, list[str]], train: Iterable[str]
+) -> list[dict[str, Any]]:
+    """The references' words by how often the training captions have them, and how many are said.
+
+    A row has "training occurrences", "words" (different ones in the references) and "said" (those
+    of them that any caption has). All captions are clean; without `train` there are no rows.
+    """
+    occurrences = Counter(word for caption in train for word in caption.split())
+    if not occurrences:
+        return []
+    said = {word for caption in captions.values() for word in caption.split()}
+    words = {word for name in captions for row in references[name] for word in row.split()}
+    rows = []
+    for least, following in zip(TRAINING_COUNTS, [*TRAINING_COUNTS[1:], None], strict=True):
+        own = {w for w in words if least <= occurrences[w] < (following or float("inf"))}
+        name = f"{least} or more" if following is None else f"{least} to {following - 1}"
+        if own:
+            rows.append(
+                {
+                    "training occurrences": "none" if following == 1 else name,
+                    "words": len(own),
+                    "said": len(own & said),
+                }
+            )
+    return rows

@@ -1,12 +1,10 @@
-"""Hallucinated and missed objects in captions, and which words are objects at all.
+"""Which words are objects, by how the references use them.
 
-There is no list of nouns and no part-of-speech tagger: a word is an object if the references use
-it as one.
+It finds the nouns that no list has (`evaluation/concepts.py`), without a part-of-speech tagger.
 """
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 BEFORE = frozenset(
     [
@@ -104,9 +102,6 @@ NOT_OBJECTS = frozenset(
 """Nouns for parts of a picture or for counts, not for things in it."""
 
 
-PLURALS = {"men": "man", "women": "woman", "children": "child", "people": "person"}
-
-
 MIN_NOUN_SHARE = 0.06
 """A word is an object if at least this share of its uses is that of a noun; verbs have less."""
 
@@ -163,70 +158,3 @@ def _contexts(words: list[str]) -> Iterable[tuple[str, str, bool]]:
     for place, word in enumerate(words):
         before = words[place - 1] if place else ""
         yield before, word, place + 1 == len(words) or words[place + 1] in AFTER
-
-
-@dataclass(frozen=True)
-class ObjectErrors:
-    """Objects of captions that no reference has, and objects of most references that they miss.
-
-    hallucinated: (word, photos whose references lack it, photos whose caption has it); missed:
-    (word, photos whose caption lacks it, photos with it in most references), most frequent first
-    both; hallucinated_share: of all objects in captions; captions_share: of captions, those with a
-    hallucinated object. The two are CHAIR's rates per instance and per sentence (Rohrbach et al.
-    2018, https://arxiv.org/abs/1809.02156), without its synonyms and object annotations.
-    """
-
-    hallucinated: list[tuple[str, int, int]]
-    missed: list[tuple[str, int, int]]
-    hallucinated_share: float
-    captions_share: float
-
-
-def find_object_errors(
-    captions: dict[str, str], references: dict[str, list[str]], objects: set[str]
-) -> ObjectErrors:
-    """Compare the objects of captions and of references, photo by photo, all of them clean.
-
-    Words are compared, not meanings: "man" is hallucinated where the references say "boy". Plural
-    and singular are the same. objects: as `object_words` gives them.
-    """
-    mentioned: Counter[str] = Counter()
-    hallucinated: Counter[str] = Counter()
-    expected: Counter[str] = Counter()
-    missed: Counter[str] = Counter()
-    captions_wrong = 0
-    for name, caption in captions.items():
-        rows = [_objects_of(row, objects) for row in references[name]]
-        in_any = set().union(*rows)
-        own = _objects_of(caption, objects)
-        counts = Counter(word for row in rows for word in row)
-        # One reference alone may name a detail; what most of them name belongs in a caption.
-        in_most = {word for word, count in counts.items() if count > len(rows) / 2}
-        mentioned.update(own)
-        hallucinated.update(own - in_any)
-        expected.update(in_most)
-        missed.update(in_most - own)
-        captions_wrong += bool(own - in_any)
-    return ObjectErrors(
-        [(word, count, mentioned[word]) for word, count in _by_count(hallucinated)],
-        [(word, count, expected[word]) for word, count in _by_count(missed)],
-        sum(hallucinated.values()) / max(1, sum(mentioned.values())),
-        captions_wrong / max(1, len(captions)),
-    )
-
-
-def _objects_of(caption: str, objects: set[str]) -> set[str]:
-    return {_singular(word, objects) for word in caption.split() if word in objects}
-
-
-def _singular(word: str, objects: set[str]) -> str:
-    """The singular, if that is an object as well: "dress" has no singular "dr" or "dres"."""
-    for ending in ("es", "s"):  # the longer first: "buses" are "bus", not "buse"
-        if word.endswith(ending) and word.removesuffix(ending) in objects:
-            return word.removesuffix(ending)
-    return PLURALS.get(word, word)
-
-
-def _by_count(counts: Counter[str]) -> list[tuple[str, int]]:
-    """Most frequent first, then by the alphabet, so that the report is the same each time."""
-    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))

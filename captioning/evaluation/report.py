@@ -17,10 +17,10 @@ from captioning.evaluation.album import Album
 from captioning.evaluation.calibration import bin_by_confidence, rank_correlation
 from captioning.evaluation.charts import draw_calibration, draw_scores, figure_to_svg, fit_to_chart
 from captioning.evaluation.evaluation import Evaluation
-from captioning.evaluation.objects import ObjectErrors, find_object_errors, object_words
 from captioning.evaluation.predictions import read_inputs
-from captioning.evaluation.published import PUBLISHED
+from captioning.evaluation.published import PUBLISHED, is_flickr8k
 from captioning.evaluation.scores import score_captions
+from captioning.evaluation.truth import RATES, by_count, find_truth
 from captioning.files.text import write_text
 from captioning.inference.captioner import Captioner
 from captioning.pictures.attention_maps import overlay_attention, region_name
@@ -36,7 +36,7 @@ PHOTOS_SHOWN = 6
 
 
 WORDS_SHOWN = 12
-"""So many of the hallucinated and of the missed objects."""
+"""So many of the wrong and of the missed words of a kind, and of its confusions."""
 
 
 THUMBNAIL, TILE = 360, 200
@@ -74,8 +74,8 @@ def write_report(
         trainings=[_training(folder, number) for number, folder in enumerate(models)],
         groups=_groups(result, album),
         calibration=_calibration(result),
-        objects=_objects(result, prepared),
-        words_shown=WORDS_SHOWN,
+        truth=_truth(result),
+        rates=list(RATES),
         shares=("distinct captions", "word for word in training"),
         attention=_attention(result, captioner, prepared, album),
         missing=sorted(album.missing),  # after the groups and the attention have opened photos
@@ -103,7 +103,9 @@ def human_scores(references: dict[str, list[str]]) -> dict[str, float] | None:
 def _scores(result: Evaluation) -> dict[str, Any]:
     """The table and the chart: scores of this model, of people on the same photos, of papers."""
     people = human_scores(result.references)
-    others = [(p.short, p.scores) for p in PUBLISHED]
+    # Beside scores of other photos, the papers' would say nothing.
+    published = [p for p in PUBLISHED if p.short] if is_flickr8k(result.references) else []
+    others = [(p.short, p.scores) for p in published]
     if people:
         others.append(("people, here", people))
     # None where a score is not known: people have no METEOR here, papers lack some scores.
@@ -112,16 +114,16 @@ def _scores(result: Evaluation) -> dict[str, Any]:
             "name": name,
             **row,
             "people": people and people.get(name),
-            "published": [p.scores.get(name) for p in PUBLISHED],
+            "published": [p.scores.get(name) for p in published],
         }
         for name, row in result.summary["scores"].items()
     ]
     chart = figure_to_svg(
         draw_scores(result.summary["scores"], others),
         "scores",
-        "Each score of this model with its interval, and published scores; the table has them all",
+        "Each score of this model with its interval, and others' scores; the table has them all",
     )
-    return {"rows": rows, "people": people, "published": PUBLISHED, "chart": chart}
+    return {"rows": rows, "people": people, "published": published, "chart": chart}
 
 
 def _training(folder: Path, number: int) -> dict[str, Any]:
@@ -188,10 +190,36 @@ def _calibration(result: Evaluation) -> dict[str, Any]:
     return {"bins": bins, "chart": chart, "correlation": rank_correlation(confidences, scores)}
 
 
-def _objects(result: Evaluation, prepared: Prepared) -> ObjectErrors:
-    # All captions of the data: the more uses of a word there are, the surer what it is.
-    objects = object_words(row for rows in prepared.captions.values() for row in rows)
-    return find_object_errors(result.texts, result.references, objects)
+def _truth(result: Evaluation) -> list[dict[str, Any]]:
+    """Each kind: its rates, those of people, and tables of what was wrong, missed and confused."""
+    people = _people_rates(result)
+    kinds = []
+    for kind, truth in result.truth.items():
+        tables = {
+            "wrong": [(w, n, truth.said[w]) for w, n in by_count(truth.wrong)],
+            "missed": [(w, n, truth.expected[w]) for w, n in by_count(truth.missed)],
+            "confused": [(said, right, n) for (said, right), n in by_count(truth.confused)],
+        }
+        kinds.append(
+            {
+                "name": kind,
+                "rates": result.summary["truth"][kind],
+                "people": people.get(kind, {}),
+                **{name: rows[:WORDS_SHOWN] for name, rows in tables.items()},
+            }
+        )
+    return kinds
+
+
+def _people_rates(result: Evaluation) -> dict[str, dict[str, Any]]:
+    """The rates of one caption by a person, the first reference, against the others."""
+    references = result.references
+    if min(map(len, references.values())) < 2:
+        return {}
+    firsts = {name: rows[0] for name, rows in references.items()}
+    others = {name: rows[1:] for name, rows in references.items()}
+    found = find_truth(firsts, others, result.objects)
+    return {kind: truth.rates(resamples=1) for kind, truth in found.items()}
 
 
 def _attention(

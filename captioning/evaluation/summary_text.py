@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from captioning.evaluation.bias import GENDERS
 from captioning.evaluation.photos import first_names
 
 
@@ -10,6 +11,7 @@ def summary_text(summary: dict[str, Any]) -> str:
     lines = [
         f"{summary['split']}, {summary['photos']:,} photos, {summary['decoder']}; "
         f"{summary['tokenisation']}",
+        summary["signature"],
     ]
     if summary.get("missing photos"):
         lines.append(
@@ -29,13 +31,48 @@ def summary_text(summary: dict[str, Any]) -> str:
     ]
     if "METEOR" not in summary["scores"]:
         lines.append(f"METEOR     {summary['no METEOR']}")
+    lines += _truth_lines(summary["truth"])
     for what, value in summary["language"].items():
         shown = ", ".join(value) if isinstance(value, list) else value
         if value is None:
             # A share of 0 would be a claim; None is what is left when there is nothing to compare.
             shown = "not known, the model's training captions are not here"
         lines.append(f"{what}: {shown}")
+    lines += _word_lines(summary)
     return "\n".join(lines)
+
+
+def _truth_lines(truth: dict[str, Any]) -> list[str]:
+    """What captions say against what references say, a line a kind."""
+    return [
+        f"{kind}: {rates['said']:,} said; "
+        + "; ".join(
+            f"{name} {row['value']:.1f}% ({row['interval'][0]:.1f} to {row['interval'][1]:.1f})"
+            for name, row in rates.items()
+            if name != "said"
+        )
+        for kind, rates in truth.items()
+    ]
+
+
+def _word_lines(summary: dict[str, Any]) -> list[str]:
+    """Rare words that are ever said, and genders and looks that references don't agree on."""
+    lines = []
+    rows = summary["rare words"]
+    if rows:
+        lines.append(
+            "words of the references that are ever said, by occurrences in training: "
+            + ", ".join(f"{r['training occurrences']}: {r['said']} of {r['words']}" for r in rows)
+        )
+    if summary["bias"]:
+        lines.append(
+            "said of people, and where the references don't agree: "
+            + ", ".join(f"{r['word']} {r['said']} ({r['not agreed']})" for r in summary["bias"])
+        )
+        after = sum(row["neutral"] for row in summary["bias"] if row["word"] in GENDERS)
+        before = sum(row["said"] for row in summary["bias"] if row["word"] in GENDERS)
+        lines.append(f"genders said: {before:,}; with --neutral: {after:,}")
+    return lines
 
 
 def _score_line(name: str, row: dict[str, Any], difference: dict[str, Any] | None) -> str:
