@@ -112,6 +112,10 @@ def test_a_signature_says_what_a_score_depends_on() -> None:
         "scorer:pycocoevalcap-"
     )
     greedy = make_signature("dev", REFERENCES, DecodingSettings(max_words=20), None, neutral=True)
+    chosen = DecodingSettings(max_words=20, beam=8, length_power=1.0, no_repeat=2, critic=0.5)
+    assert "|power:1.0|norepeat:2|critic:0.5|views:1|" in make_signature(
+        "dev", REFERENCES, chosen, None
+    )
     assert "|reward:unknown|beam:1|views:1|neutral:yes|" in greedy
 
 

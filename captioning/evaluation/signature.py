@@ -77,6 +77,8 @@ def _decoder(settings: DecodingSettings) -> dict[str, Any]:
         parts = {"beam": settings.beam, "power": settings.length_power}
     if settings.no_repeat:
         parts["norepeat"] = settings.no_repeat
+    if settings.critic:
+        parts["critic"] = settings.critic
     return {**parts, "views": max(1, settings.views)}
 
 
