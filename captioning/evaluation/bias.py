@@ -6,6 +6,7 @@ training data have. Words are counted, in English; a reference is itself only wh
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from captioning.data.gendered_words import BOYS, GIRLS, MEN, WOMEN, WORDS, words_of
@@ -46,11 +47,10 @@ def count_bias(captions: dict[str, str], references: dict[str, list[str]]) -> li
     the references say it; "not said": those where no reference does; "neutral": captions that
     still say it after `without_gender`. All are counts of photos; all captions are clean.
     """
-    checks: dict[str, Callable[[str], bool]] = {}
-    for name, words in {**GENDERS, **ALONE}.items():
-        checks[name] = lambda caption, words=words: not words.isdisjoint(caption.split())
-    for name, words in BEFORE_PEOPLE.items():
-        checks[name] = lambda caption, words=words: _is_before_people(caption, words)
+    checks: dict[str, Callable[[str], bool]] = {
+        **{name: partial(_says, words) for name, words in {**GENDERS, **ALONE}.items()},
+        **{name: partial(_says_of_people, words) for name, words in BEFORE_PEOPLE.items()},
+    }
     neutral = {name: without_gender(caption) for name, caption in captions.items()}
     rows = []
     for word, says in checks.items():
@@ -70,8 +70,11 @@ def count_bias(captions: dict[str, str], references: dict[str, list[str]]) -> li
     return rows
 
 
-def _is_before_people(caption: str, words: frozenset[str]) -> bool:
+def _says(words: frozenset[str], caption: str) -> bool:
+    return not words.isdisjoint(caption.split())
+
+
+def _says_of_people(words: frozenset[str], caption: str) -> bool:
     row = caption.split()
-    return any(
-        word in words and after in PERSON_WORDS for word, after in zip(row, row[1:], strict=False)
-    )
+    pairs = zip(row, row[1:], strict=False)  # the last word has none after it
+    return any(word in words and after in PERSON_WORDS for word, after in pairs)
