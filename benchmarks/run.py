@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from benchmarks.comparison import Comparison
     from benchmarks.growth import Growth
 
-STEPS = ("features", "train", "decode", "start")
+STEPS = ("features", "train", "decode", "critic", "start")
 SHIPPED = ROOT / "models" / "flickr8k-merge"
+JUDGED = ROOT / "models" / "flickr8k"
+"""The model with a critic."""
 README = Path(__file__).parent / "README.md"
 
 
@@ -62,6 +64,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def comparisons(arguments: argparse.Namespace, step: str) -> Iterator["Comparison"]:
     """Those of one step."""
+    from benchmarks.choosing import compare_choosing
     from benchmarks.decoding import compare_decoding
     from benchmarks.start import compare_start
     from benchmarks.training import compare_training
@@ -74,6 +77,8 @@ def comparisons(arguments: argparse.Namespace, step: str) -> Iterator["Compariso
     elif step == "decode":
         sizes = {"photos": 20, "few": 2} if small else {}
         yield from compare_decoding(SHIPPED, rounds=rounds, **sizes)
+    elif step == "critic":
+        yield from compare_choosing(JUDGED, rounds=rounds, **({"photos": 16} if small else {}))
     else:
         with tempfile.TemporaryDirectory() as folder:
             photos = some_photos(arguments, Path(folder))
