@@ -1,10 +1,14 @@
 """What captions claim against their references; rare words; genders; the signature of a score."""
 
+from pathlib import Path
+
 import pytest
 
+from captioning.errors import CaptioningError
 from captioning.evaluation.bias import count_bias
 from captioning.evaluation.concepts import KINDS, concepts_in
 from captioning.evaluation.language import recall_of_rare_words
+from captioning.evaluation.model_card import BEGIN, END, check_card, write_card
 from captioning.evaluation.signature import digest, make_signature, reward_of
 from captioning.evaluation.truth import find_truth
 from captioning.inference.settings import DecodingSettings
@@ -131,3 +135,40 @@ def test_a_model_trained_further_keeps_its_reward() -> None:
     assert reward_of({"settings": {"width": 3}, "before": first}) == "cider-d+end"
     assert reward_of({"settings": {"width": 3}, "before": None}) == "none"
     assert reward_of({}) == "unknown"
+
+
+SUMMARY = {
+    "photos": 1000,
+    "split": "dev",
+    "decoder": "beam 8",
+    "signature": "split:dev|photos:1000",
+    "scores": {"CIDEr": {"value": 61.23, "interval": [57.66, 65.22]}},
+    "truth": {"colours": {"said": 460, "precision": {"value": 66.5, "interval": [61.7, 70.8]}}},
+    "language": {"vocabulary": 241},
+    "rare words": [{"training occurrences": "5 to 9", "words": 474, "said": 1}],
+    "bias": [{"word": "man", "said": 200, "not agreed": 50, "not said": 20, "neutral": 0}],
+}
+
+
+def test_a_card_gets_its_scores_between_its_two_lines(tmp_path: Path) -> None:
+    card = tmp_path / "README.md"
+    card.write_text(f"# Mine\n\n{BEGIN}\nold\n{END}\n\nthe end\n")
+    for _ in range(2):  # writing it again changes nothing
+        write_card(card, SUMMARY)
+        text = card.read_text()
+        assert text.startswith(f"# Mine\n\n{BEGIN}\n1,000 photos of dev, beam 8:\n`split:dev|")
+        assert text.endswith(f"{END}\n\nthe end\n")
+        assert "old" not in text
+        assert "| CIDEr | 61.2 | 57.7 to 65.2 |" in text
+        assert "| colours | 460 | 66.5 (61.7 to 70.8) | – | – |" in text
+        assert "| 5 to 9 | 474 | 1 | 0% |" in text
+        assert "| man | 200 | 50 (25%) | 20 | 0 |" in text
+
+
+def test_a_card_without_a_place_for_scores_is_refused(tmp_path: Path) -> None:
+    card = tmp_path / "README.md"
+    check_card(card)  # it would be a new one
+    card.write_text("# Mine\n")
+    with pytest.raises(CaptioningError, match="write these two lines"):
+        check_card(card)
+    assert card.read_text() == "# Mine\n"

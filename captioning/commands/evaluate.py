@@ -60,6 +60,12 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
     add("--no-meteor", action="store_true", help="without METEOR, which needs Java")
     add("--report", type=Path, metavar="FILE", help="also write a report, one HTML file")
     add(
+        "--card",
+        type=Path,
+        metavar="FILE",
+        help="also put the scores as Markdown into a model card, between its two marker lines",
+    )
+    add(
         "--photos",
         type=Path,
         metavar="FOLDER",
@@ -71,10 +77,13 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
 
 def check_arguments(options: argparse.Namespace) -> None:
     """Raise `CaptioningError` for values that don't fit each other or the models."""
+    from captioning.evaluation.model_card import check_card
     from captioning.inference.description import read_description, read_ensemble_description
 
     check_decoding(options)
     report = options.report
+    if options.card:
+        check_card(options.card)  # now, not after the evaluation
     refuse(
         ((options.images is None) != (options.text is None), "--images and --text go together"),
         (
@@ -174,6 +183,10 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
             flush=True,
         )
         write_evaluation(result, options.model[0], is_ensemble=len(options.model) > 1)
+        if options.card:
+            from captioning.evaluation.model_card import write_card
+
+            write_card(options.card, result.summary)
         if options.report:
             from captioning.evaluation.report import write_report
 
