@@ -11,13 +11,14 @@ from PIL import Image
 
 from captioning.errors import CaptioningError
 from captioning.inference.captioner import Caption
-from captioning.output.embedding import describe_image, write_copy
+from captioning.output.embedding import describe_image, read_description, write_copy
+from captioning.output.existing import joined
 from captioning.output.html_format import HtmlFormat
 from captioning.output.interfaces import RowFormat
 from captioning.output.photo_files import PhotoFiles
 from captioning.output.row_formats import CsvFormat, JsonLinesFormat, TextFormat
 from captioning.output.rows_file import RowsFile
-from captioning.output.sidecars import write_sidecar
+from captioning.output.sidecars import read_sidecar, write_sidecar
 from captioning.output.targets import (
     UnwritableError,
     only_writer,
@@ -142,20 +143,92 @@ def test_targets_keep_the_folders_of_photos_and_never_photos_themselves(tmp_path
     with pytest.raises(CaptioningError, match="captioned themselves"):
         refuse_inside(a / "copies", [a])
     refuse_inside(out, [a])
-    (a / "x.jpg.txt").write_text("my own words")
-    with pytest.raises(CaptioningError, match="x.jpg.txt exists already"):
-        refuse_existing(targets_of(photos, [a], None, ".txt"))
+    refuse_existing([])
+    with pytest.raises(CaptioningError, match="x.jpg.txt exists already; --resume keeps"):
+        refuse_existing([a / "x.jpg.txt"])
+    with pytest.raises(CaptioningError, match="x.jpg.txt and 2 more exist already"):
+        refuse_existing([a / "x.jpg.txt"] * 3)
+
+
+def test_short_names_take_the_place_of_the_photo_s_ending(tmp_path: Path) -> None:
+    photos = [tmp_path / "a.b.jpg", tmp_path / "c.png", tmp_path / "no ending"]
+    targets = targets_of(photos, photos, None, ".txt", short=True)
+    assert [target.name for target in targets.values()] == ["a.b.txt", "c.txt", "no ending.txt"]
+    with pytest.raises(CaptioningError, match="c.txt; leave --short-names out"):
+        targets_of([tmp_path / "c.jpg", tmp_path / "c.png"], [], None, ".txt", short=True)
+
+
+def sidecars(targets: dict[Path, Path], **how: object) -> PhotoFiles:
+    return PhotoFiles(
+        targets,
+        lambda photo: read_sidecar(targets[photo]),
+        lambda text, photo: write_sidecar(text, targets[photo]),
+        **how,
+    )
 
 
 def test_existing_sidecars_are_kept_on_resuming(tmp_path: Path) -> None:
     photo = tmp_path / "a.jpg"
     sidecar = tmp_path / "a.jpg.txt"
-    output = PhotoFiles({photo: sidecar}, write_sidecar)
+    output = sidecars({photo: sidecar})
     assert not output.has(photo)
     output.write(Caption(photo, "a dög runs", -1.0))
     assert sidecar.read_text(encoding="utf-8") == "a dög runs\n"
     assert not output.has(photo)
-    assert PhotoFiles({photo: sidecar}, write_sidecar, resume=True).has(photo)
+    assert sidecars({photo: sidecar}, resume=True).has(photo)
+    assert sidecars({photo: sidecar}, existing="skip").has(photo)
+    sidecar.write_bytes(b"\xff")  # of another program: kept, too
+    assert sidecars({photo: sidecar}, resume=True).has(photo)
+
+
+@pytest.mark.parametrize(
+    ("existing", "text"),
+    [
+        ("replace", "a dog runs"),
+        ("append", "Rex at the lake, a dog runs"),
+        ("prepend", "a dog runs. Rex at the lake"),
+    ],
+)
+def test_a_caption_that_is_there_is_replaced_or_joined_once(
+    tmp_path: Path, existing: str, text: str
+) -> None:
+    photo, sidecar = tmp_path / "a.jpg", tmp_path / "a.txt"
+    sidecar.write_text("Rex at the lake\n")
+    caption = Caption(photo, "a dog runs", -1.0)
+    output = sidecars({photo: sidecar}, existing=existing)
+    assert not output.has(photo)
+    assert output.preview(caption) == f"{sidecar}\t{text}\n"
+    assert sidecar.read_text() == "Rex at the lake\n"
+    for _ in range(2):  # a stopped run is repeated
+        output.write(caption)
+        assert sidecar.read_text() == f"{text}\n"
+    output.write(Caption(photo, "", -1.0))  # decorative: nothing is to be added
+    assert sidecar.read_text() == ("" if existing == "replace" else f"{text}\n")
+
+
+def test_a_sidecar_that_is_no_text_stays_and_is_named(tmp_path: Path) -> None:
+    photo, sidecar = tmp_path / "a.jpg", tmp_path / "a.jpg.txt"
+    sidecar.write_bytes(b"caf\xe9\n")
+    for existing in ("skip", "append", "prepend"):
+        with pytest.raises(UnwritableError, match="its sidecar stays as it is: .*not UTF-8"):
+            sidecars({photo: sidecar}, existing=existing).write(Caption(photo, "a dog", -1.0))
+    assert sidecar.read_bytes() == b"caf\xe9\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "existing", "both"),
+    [
+        ("Rex.", "A dog runs.", "append", "Rex. A dog runs."),
+        ("Rex", "A dog runs.", "append", "Rex. A dog runs."),
+        ("Rex", "A dog runs.", "prepend", "A dog runs. Rex"),
+        ("rex, lake,", "a dog", "append", "rex, lake, a dog"),
+        ("", "a dog", "append", "a dog"),
+        (None, "a dog", "prepend", "a dog"),
+        ("a dog", "", "append", "a dog"),
+    ],
+)
+def test_two_captions_read_as_one(old: str | None, new: str, existing: str, both: str) -> None:
+    assert joined(old, new, existing) == both
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
@@ -166,7 +239,7 @@ def test_a_copy_has_the_description_and_the_photo_s_own_pixels(tmp_path: Path, k
     photo, copy = tmp_path / f"a.{kind.lower()}", tmp_path / "out" / f"a.{kind.lower()}"
     image.save(photo, kind, exif=exif)
     before = photo.read_bytes()
-    write_copy(Caption(photo, "a dog & a cát", -1.0), copy)
+    write_copy("a dog & a cát", photo, copy)
     assert photo.read_bytes() == before
     with Image.open(photo) as old, Image.open(copy) as new:
         assert new.getexif()[0x0112] == 6
@@ -190,12 +263,36 @@ def test_an_old_description_is_replaced_in_the_copy_alone() -> None:
         assert image.read_iptc()["Iptc.Application2.Caption"] == "a new one"
 
 
+def test_the_caption_that_a_photo_carries_is_read_and_a_camera_s_is_none(tmp_path: Path) -> None:
+    photo, copy = tmp_path / "a.jpg", tmp_path / "b.jpg"
+    exif = Image.Exif()
+    exif[0x010E] = "OLYMPUS DIGITAL CAMERA         "
+    Image.new("RGB", (8, 8)).save(photo, exif=exif)
+    assert read_description(photo) is None
+    write_copy("Rex am See: ünd", photo, copy)
+    assert read_description(copy) == "Rex am See: ünd"
+    with pyexiv2.ImageData(copy.read_bytes()) as image:
+        image.clear_xmp()
+        only_iptc = image.get_bytes()
+        image.clear_iptc()
+        only_exif = image.get_bytes()
+    for old in (only_iptc, only_exif):
+        copy.write_bytes(old)
+        assert read_description(copy) == "Rex am See: ünd"
+    # An empty caption, of a decorative picture, takes nothing away.
+    write_copy("", copy, photo)
+    assert photo.read_bytes() == copy.read_bytes()
+    assert read_description(tmp_path / "missing.jpg") is None
+    (tmp_path / "c.jpg").write_text("no image")
+    assert read_description(tmp_path / "c.jpg") is None
+
+
 @pytest.mark.parametrize("kind", ["GIF", "BMP"])
 def test_kinds_of_images_without_descriptions_are_named(tmp_path: Path, kind: str) -> None:
     photo = tmp_path / f"a.{kind.lower()}"
     Image.new("RGB", (8, 8)).save(photo, kind)
     with pytest.raises(UnwritableError, match="can't carry a description"):
-        write_copy(Caption(photo, "a dog", -1.0), tmp_path / "out" / photo.name)
+        write_copy("a dog", photo, tmp_path / "out" / photo.name)
     for damaged in (b"", b"no image", b"\xff\xd8\xff"):
         with pytest.raises(UnwritableError):
             describe_image(damaged, "a dog")
@@ -207,7 +304,7 @@ def test_names_as_long_as_may_be_have_sidecars_or_a_reason(tmp_path: Path) -> No
     for name in ("n" * 247 + ".jpg", "猫" * 81 + ".jpg", "n" * 248 + ".jpg", "a.jpg"):
         photo = tmp_path / name
         photo.touch()
-        output = PhotoFiles(targets_of([photo], [photo], None, ".txt"), write_sidecar)
+        output = sidecars(targets_of([photo], [photo], None, ".txt"))
         if len(name) < 252:
             output.write(Caption(photo, "a dog"))
             assert photo.with_name(name + ".txt").read_text() == "a dog\n"

@@ -5,19 +5,25 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from captioning.commands.caption_options import check_arguments, check_attention, parse_arguments
-from captioning.commands.caption_outputs import open_outputs
+from captioning.commands.caption_options import (
+    PHOTO_FILES,
+    check_arguments,
+    check_attention,
+    parse_arguments,
+)
+from captioning.commands.caption_outputs import open_outputs, places
 from captioning.commands.options import check_decoding, decoding_of, refuse
-from captioning.errors import CaptioningError, shown
+from captioning.errors import CaptioningError, command_line, shown
+from captioning.output.tally import Tally
 
 if TYPE_CHECKING:
     from captioning.data.photos import Found
     from captioning.inference.captioner import Caption, Captioner
     from captioning.output.interfaces import Output
+    from captioning.output.wording import Wording
 
 AFTER_STOP = "with -o, the captions so far are saved: the same command with --resume continues"
 
@@ -41,27 +47,44 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     if options.attention:
         check_attention(options, several)
     with ExitStack() as stack:
-        outputs = open_outputs(options, photos, several, stack)
+        files, outputs = open_outputs(options, photos, several, stack)
+        # With --existing skip, a photo that has its captions gets no row either.
+        keeps = options.existing == "skip"
+        had = {p for p in photos if keeps and all(file.has(p) for file in files)}
         # Skipping what all outputs have: a run may have been stopped between two of them.
-        remaining = [p for p in photos if not all(output.has(p) for output in outputs)]
+        remaining = [
+            p for p in photos if p not in had and not all(output.has(p) for output in outputs)
+        ]
+        done = len(photos) - len(had) - len(remaining)
         if options.resume:
-            print(
-                f"{len(photos) - len(remaining):,} of {len(photos):,} photos are done already",
-                file=sys.stderr,
-            )
+            print(f"{done:,} of {len(photos):,} photos are done already", file=sys.stderr)
         report_left_out(found)
-        failed = len(found.unreadable)
+        tally = Tally(had=len(had), done=done, failed=len(found.unreadable))
         if remaining:
             from captioning.inference.loading import load
 
             captioner = load(*options.model, weights=options.weights, runtime=options.runtime)
-            failed += caption_all(captioner, remaining, outputs, options)
+            caption_all(captioner, remaining, outputs, options, tally)
         # Also if nothing remained: the earlier run may have been stopped before it marked.
-        for output in outputs:
+        for output in () if options.dry_run else outputs:
             output.finish()
-    if failed and not several:
+    report_end(tally, options, several)
+    if tally.failed and not several:
         return 2
-    return 1 if failed else 0
+    return 1 if tally.failed else 0
+
+
+def report_end(tally: Tally, options: argparse.Namespace, several: bool) -> None:
+    """Say on standard error what became of the photos; of a single one only what isn't seen."""
+    if tally.cut:
+        print(
+            f"note: {tally.cut:,} of the captions had to be cut at a word, as the beam found none "
+            f"of {options.max_characters:,} characters; a wider --beam may find shorter ones",
+            file=sys.stderr,
+        )
+    written = places(options)
+    if several or (written and not tally.failed):
+        print(tally.line(written, options.dry_run), file=sys.stderr)
 
 
 def report_left_out(found: "Found") -> None:
@@ -80,6 +103,7 @@ def settle_model(options: argparse.Namespace) -> None:
     Raises `CaptioningError` for what the models' descriptions rule out.
     """
     from captioning.inference.description import read_ensemble_description
+    from captioning.inference.familiarity import FAMILIARITY
     from captioning.inference.models import choose_model, models_folder, shipped_folder
     from captioning.vision.encoders import check_encoder
 
@@ -92,7 +116,7 @@ def settle_model(options: argparse.Namespace) -> None:
     # A beam has no more hypotheses than it is wide. (A narrower --beam was refused already.)
     if options.top > (options.beam or own_beam):
         options.beam = max(5, options.top)
-    if options.max_words and options.beam is None and own_beam == 1:
+    if (options.max_words or options.max_characters) and options.beam is None and own_beam == 1:
         # A beam prefers captions that end within the limit; greedy search would cut them off.
         options.beam = 5
     check_decoding(options, own_beam)
@@ -106,6 +130,17 @@ def settle_model(options: argparse.Namespace) -> None:
             "--attention shows the model's own words, --neutral changes them; give one of the two",
         ),
         (
+            options.attention and options.max_characters,
+            "--attention shows the likeliest caption, --max-characters may choose another; give "
+            "one of the two",
+        ),
+        (
+            options.decorative is not None and not (Path(options.model[0]) / FAMILIARITY).is_file(),
+            f"--decorative asks how familiar photos are, which {options.model[0]} doesn't tell: "
+            f"it has no {FAMILIARITY}, as older models; train it again with: "
+            f"{command_line('train')}",
+        ),
+        (
             options.attention and about.get("decoder") == "merge",
             f"the merge decoder of {options.model[0]} has no attention: it reads a photo as one "
             "vector; --attention wants a model with an attention or transformer decoder",
@@ -114,50 +149,61 @@ def settle_model(options: argparse.Namespace) -> None:
 
 
 def caption_all(
-    captioner: "Captioner", photos: list[Path], outputs: "list[Output]", options: argparse.Namespace
-) -> int:
-    """Caption the photos into the outputs, with a bar on a terminal; how many could not be."""
+    captioner: "Captioner",
+    photos: list[Path],
+    outputs: "list[Output]",
+    options: argparse.Namespace,
+    tally: Tally,
+) -> None:
+    """Caption the photos into the outputs, with a bar on a terminal, and count them."""
+    from captioning.inference.settings import WIDEST_BEAM
     from captioning.output.standard_output import write_beside_bar
 
     captions = captioner.caption(
         photos,
-        options.top,
+        WIDEST_BEAM,  # all that the beam finds, for `Wording` to choose from
         options.max_pixels,
         max_words=options.max_words,
         ban=options.ban.split(","),
         **decoding_of(options),
     )
-    if options.neutral:
-        captions = map(neutral, captions)
-    failed = 0
+    wording = wording_of(options)
     shares: list[float | None] = []  # of each photo that has a caption now, `Caption.familiar`
     # disable=None: a bar only on a terminal. A single photo is done before one would show.
     if len(photos) > 1:
         from tqdm import tqdm
 
         captions = tqdm(captions, total=len(photos), unit=" photos", disable=None)
-    for caption in captions:
-        error = caption.error or write_caption(caption, outputs)
+    for found in captions:
+        caption, was_cut = wording.apply(found, options.top)
+        error = caption.error or write_caption(caption, outputs, options.dry_run)
         if error:
-            failed += 1
+            tally.failed += 1
             write_beside_bar(shown(f"skipped {caption.image}: {error}") + "\n", sys.stderr)
             continue
+        if wording.is_decorative(caption):
+            tally.decorative += 1
+            continue
+        tally.captioned += 1
+        tally.cut += was_cut
         shares.append(caption.familiar)
         if options.attention:
-            draw_attention(captioner, caption.image, caption.caption, options)
-    if options.format in ("text", "sidecar"):  # the other formats hold each photo's share
+            draw_attention(captioner, caption.image, found.caption, options)
+    if options.format in ("text", *PHOTO_FILES):  # the other formats hold each photo's share
         warn_of_unfamiliar(shares)
-    return failed
 
 
-def neutral(caption: "Caption") -> "Caption":
-    """The caption, and each of its likeliest, without the gender of people."""
-    from captioning.data.neutral import without_gender
+def wording_of(options: argparse.Namespace) -> "Wording":
+    """What the options ask of a caption's text."""
+    from captioning.output.wording import Wording
 
-    best: dict[str, float] = {}
-    for text, score in caption.best:
-        best.setdefault(without_gender(text), score)  # two may have differed in a gender alone
-    return replace(caption, caption=without_gender(caption.caption), best=list(best.items()))
+    return Wording(
+        neutral=options.neutral,
+        sentence=options.sentence,
+        max_characters=options.max_characters,
+        template=options.template,
+        decorative=options.decorative,
+    )
 
 
 def warn_of_unfamiliar(shares: Sequence[float | None]) -> None:
@@ -182,15 +228,22 @@ def warn_of_unfamiliar(shares: Sequence[float | None]) -> None:
         )
 
 
-def write_caption(caption: "Caption", outputs: "list[Output]") -> str | None:
-    """Write a caption to every output that lacks it; why one of them can't have it, or None."""
+def write_caption(caption: "Caption", outputs: "list[Output]", dry_run: bool = False) -> str | None:
+    """Write a caption to every output that lacks it; why one of them can't have it, or None.
+
+    dry_run: print what would be written instead.
+    """
+    from captioning.output.standard_output import write_beside_bar
     from captioning.output.targets import UnwritableError
 
     error = None
     for output in outputs:
         if not output.has(caption.image):
             try:
-                output.write(caption)
+                if dry_run:
+                    write_beside_bar(output.preview(caption), sys.stdout)
+                else:
+                    output.write(caption)
             except UnwritableError as reason:
                 error = f"not written, {reason}"
     return error

@@ -19,8 +19,12 @@ from captioning.commands.options import (
     refuse,
 )
 from captioning.errors import command_line
+from captioning.output.existing import EXISTING
 
-FORMATS = ("text", "csv", "jsonl", "html", "sidecar")
+FORMATS = ("text", "csv", "jsonl", "html", "sidecar", "xmp")
+PHOTO_FILES = ("sidecar", "xmp")
+"""The formats that are a file a photo; -o names their folder."""
+
 ENDINGS = {".csv": "csv", ".jsonl": "jsonl", ".html": "html", ".htm": "html"}
 """The format that an output file's ending asks for."""
 
@@ -48,6 +52,7 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
     add_max_pixels(add)
     add_wording(parser.add_argument_group("what the captions say").add_argument)
     add_results(parser.add_argument_group("where the captions go").add_argument)
+    add_what_is_there(parser.add_argument_group("what is there already").add_argument)
     # Intermixed: `caption --beam 5 photo.jpg` finds the photo behind the option.
     options = parser.parse_intermixed_args(arguments)
     options.image = [*options.paths, *options.image]
@@ -68,6 +73,28 @@ def add_wording(add: Callable[..., Any]) -> None:
         "decode with --beam 5 then, as a beam prefers captions that end in time)",
     )
     add_neutral(add)
+    add("--sentence", action="store_true", help="a capital first, a full stop last")
+    add(
+        "--max-characters",
+        type=int,
+        metavar="N",
+        help="the most characters of a caption (125 for alt texts): the beam's likeliest that is "
+        "short enough, or else one that is cut at a word, with an ellipsis",
+    )
+    add(
+        "--template",
+        default="{caption}",
+        metavar="TEXT",
+        help='what is written: "{folder}: {caption}"; {name} is the file\'s name without its '
+        "ending, {file} with it, {path} all of it (default: the caption alone)",
+    )
+    add(
+        "--decorative",
+        type=float,
+        metavar="SHARE",
+        help="an empty caption, as decorative pictures have for an alt text, for photos less "
+        "familiar than this (0.02: in which the model sees nothing that it knows)",
+    )
     add("--top", type=int, default=1, metavar="N", help="with --format jsonl: the N best captions")
 
 
@@ -78,7 +105,13 @@ def add_results(add: Callable[..., Any]) -> None:
         choices=FORMATS,
         help="of the results (default: by the ending of -o, otherwise text); "
         "html: a page of photos with alt texts; sidecar: photo.jpg.txt beside each photo, or in "
-        "the folder -o",
+        "the folder -o; xmp: photo.jpg.xmp, whose other fields are kept",
+    )
+    add(
+        "--short-names",
+        action="store_true",
+        help="sidecars are named photo.txt and photo.xmp, as Lightroom and the trainers of image "
+        "models look for them",
     )
     add(
         "-o",
@@ -88,12 +121,12 @@ def add_results(add: Callable[..., Any]) -> None:
         help="write here instead of to standard output, each caption as it comes",
     )
     add(
-        "--resume",
-        action="store_true",
-        help="continue where an earlier run with the same outputs "
-        "was stopped; photos that could not be read are tried again",
+        "--embed",
+        type=Path,
+        metavar="FOLDER",
+        help="also copy the photos into this folder, with "
+        "their captions as descriptions (XMP, IPTC, EXIF)",
     )
-    add("--overwrite", action="store_true", help="replace outputs that exist")
     add(
         "--unsure",
         type=float,
@@ -103,39 +136,53 @@ def add_results(add: Callable[..., Any]) -> None:
         "and a file is marked when it is complete",
     )
     add(
-        "--embed",
-        type=Path,
-        metavar="FOLDER",
-        help="also copy the photos into this folder, with "
-        "their captions as descriptions (XMP, IPTC, EXIF)",
-    )
-    add(
         "--attention",
         type=Path,
         metavar="FILE.png",
         help="of a single photo: draw what the decoder attends to at each word",
+    )
+    add("--dry-run", action="store_true", help="print what would be written, and write nothing")
+
+
+def add_what_is_there(add: Callable[..., Any]) -> None:
+    """The options on outputs and captions that exist."""
+    add(
+        "--resume",
+        action="store_true",
+        help="continue where an earlier run with the same outputs "
+        "was stopped; photos that could not be read are tried again",
+    )
+    add("--overwrite", action="store_true", help="replace outputs that exist")
+    add(
+        "--existing",
+        choices=EXISTING,
+        help="what becomes of captions that photos have already, in sidecars, .xmp files, and with "
+        "--embed in the photo itself: skip such photos, replace the caption, or write the new one "
+        "behind or before it (default: sidecars that exist are refused)",
     )
 
 
 def check_arguments(options: argparse.Namespace) -> None:
     """Choose the format, and raise `CaptioningError` for values that don't fit each other."""
     from captioning.inference.settings import WIDEST_BEAM
+    from captioning.output.wording import check_template
 
     if options.format is None:
         ending = options.output.suffix.lower() if options.output else ""
         options.format = ENDINGS.get(ending, "text")
     check_decoding(options)
-    check_at_least(options, 1, "max_words", "max_pixels")
+    check_at_least(options, 1, "max_words", "max_characters", "max_pixels")
     check_range(options, "top", 1, WIDEST_BEAM)
-    unsure = options.unsure is not None
-    writes_files = options.output or options.embed or options.format == "sidecar"
+    check_range(options, "decorative", 0, 1)
+    check_template(options.template)
+    unsure, a_file_a_photo = options.unsure is not None, options.format in PHOTO_FILES
     refuse(
         (
             unsure and not 0 < options.unsure < 1,
             f"--unsure {options.unsure} is not between 0 and 1",
         ),
         (
-            unsure and options.format == "sidecar",
+            unsure and a_file_a_photo,
             "--unsure: a sidecar holds the caption alone; use another --format",
         ),
         (
@@ -154,7 +201,23 @@ def check_arguments(options: argparse.Namespace) -> None:
             options.resume and options.overwrite,
             "--resume continues the outputs, --overwrite replaces them: give one of them",
         ),
-        (options.resume and not writes_files, "--resume wants -o, which an earlier run wrote to"),
+        (
+            options.resume and not (options.output or options.embed or a_file_a_photo),
+            "--resume wants -o, which an earlier run wrote to",
+        ),
+        (
+            options.existing and not (options.embed or a_file_a_photo),
+            "--existing is about captions in sidecars, .xmp files and photos: it wants --format "
+            "sidecar, --format xmp or --embed",
+        ),
+        (
+            options.short_names and not a_file_a_photo,
+            "--short-names names sidecars: it wants --format sidecar or --format xmp",
+        ),
+        (
+            options.dry_run and (options.attention or unsure),
+            "--dry-run prints captions alone; leave --attention and --unsure out",
+        ),
     )
 
 

@@ -4,21 +4,60 @@ from pathlib import Path
 
 from captioning.errors import CaptioningError
 from captioning.files.whole import written_whole
-from captioning.inference.captioner import Caption
 from captioning.output.targets import UnwritableError
 
+CAMERAS = {
+    *("sony dsc", "exif_jpeg_picture", "dcim", "default", "camera", "samsung", "untitled"),
+    *("digital image", "ascii", "dcf1.0", "hdrpl", "jpeg picture", "picture", "none"),
+}
+"""What cameras write as every photo's description, beside "OLYMPUS DIGITAL CAMERA" and the like."""
 
-def write_copy(caption: Caption, target: Path) -> None:
-    """Write a copy of the photo that carries the caption; the photo itself stays untouched.
 
-    Raises `UnwritableError` for a photo that is gone, or a kind of image without descriptions.
+def read_description(photo: Path) -> str | None:
+    """The caption that a photo carries: of XMP, the old IPTC caption, or EXIF; None without one.
+
+    What a camera writes into every photo is no caption.
+    """
+    import pyexiv2
+
+    pyexiv2.set_log_level(4)
+    try:
+        with pyexiv2.ImageData(photo.read_bytes()) as file:
+            xmp, exif, iptc = file.read_xmp(), file.read_exif(), file.read_iptc()
+    except (OSError, RuntimeError, ValueError):
+        return None  # `write_copy` gives the reason
+    found = [_in_any_language(xmp.get(f"Xmp.{field}")) for field in _FIELDS]
+    found += [iptc.get("Iptc.Application2.Caption"), exif.get("Exif.Image.ImageDescription")]
+    return next((text.strip() for text in found if text and not _is_cameras(text)), None)
+
+
+_FIELDS = ("dc.description", "iptc.AltTextAccessibility")
+
+
+def _in_any_language(value: str | dict[str, str] | None) -> str | None:
+    """The text of a field that may be there in several languages, that of x-default first."""
+    if not isinstance(value, dict):
+        return value
+    return value.get('lang="x-default"') or next(iter(value.values()), None)
+
+
+def _is_cameras(text: str) -> bool:
+    text = text.strip().strip("\0").lower()
+    return not text or text in CAMERAS or text.endswith("digital camera")
+
+
+def write_copy(text: str, photo: Path, copy: Path) -> None:
+    """Write a copy of the photo that carries the text; the photo itself stays untouched.
+
+    Where the text is empty, the copy's metadata are the photo's. Raises `UnwritableError` for a
+    photo that is gone, or a kind of image without descriptions.
     """
     try:
-        image = caption.image.read_bytes()
+        image = photo.read_bytes()
     except OSError as error:
         raise UnwritableError(f"it can no longer be read ({error.strerror})") from None
-    described = describe_image(image, caption.caption)
-    with written_whole(target) as beside:
+    described = describe_image(image, text) if text else image
+    with written_whole(copy) as beside:
         beside.write_bytes(described)
 
 

@@ -42,7 +42,7 @@ strong { color: #b34e06; color: light-dark(#a04405, #f2a162) }
 
 FIGURE = re.compile(
     r'<figure(?: class="unsure")? data-score="([^"]*)"(?: data-familiar="[^"]*")?(?: data-unlike)?>'
-    r'<a href="([^"]*)">'
+    r'<a href="([^"]*)"'
 )
 """The start of a row: the score, and the link that names the photo."""
 
@@ -53,6 +53,9 @@ MARKED = ('<figure class="unsure" data', "<figcaption><strong>unsure:</strong> "
 UNLIKE = '<strong class="unlike">unlike the training photos:</strong> '
 """Before the caption of a photo to which the model is no guide. In words: a screen reader says
 them, and paper may have no colours."""
+
+NO_TEXT = "no alt text (decorative)"
+"""In place of an empty caption, for who sees the page."""
 
 
 class HtmlFormat:
@@ -83,10 +86,13 @@ class HtmlFormat:
         familiar, unlike = caption.familiar, is_unfamiliar(caption.familiar)
         about = "" if familiar is None else f' data-familiar="{familiar:.3f}"'
         about += " data-unlike" * unlike
+        # Without an alt text nothing else tells a screen reader what the link is.
+        label = "" if text else f' aria-label="{name}"'
         return (
-            f'<figure data-score="{caption.score:.4f}"{about}><a href="{link}">'
+            f'<figure data-score="{caption.score:.4f}"{about}><a href="{link}"{label}>'
             f'<img src="{link}" alt="{text}" loading="lazy"></a>'
-            f"<figcaption>{UNLIKE * unlike}{text} <small>{name}</small></figcaption></figure>\n"
+            f"<figcaption>{UNLIKE * unlike}{text or NO_TEXT} <small>{name}</small></figcaption>"
+            "</figure>\n"
         )
 
     def parse(self, row: str) -> tuple[str, float]:

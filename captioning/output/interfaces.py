@@ -37,10 +37,16 @@ class RowFormat(Protocol):
 
 
 class Output(Protocol):
-    """Somewhere captions are written: standard output, one file of rows, one file per photo."""
+    """Somewhere captions are written: standard output, one file of rows, one file per photo.
+
+    Nothing that is there is changed before the first `write`, or `finish`.
+    """
 
     def has(self, photo: Path) -> bool:
-        """Whether an earlier run has written this photo's caption already."""
+        """Whether this photo's caption is there already, and isn't to be written."""
+
+    def preview(self, caption: Caption) -> str:
+        """What `write` would write, as a line to be shown; raises `UnwritableError` as `write`."""
 
     def write(self, caption: Caption) -> None:
         """Write one caption.

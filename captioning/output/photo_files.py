@@ -4,31 +4,58 @@ from collections.abc import Callable
 from pathlib import Path
 
 from captioning.inference.captioner import Caption
-from captioning.output.targets import stat_or_none
+from captioning.output.escaping import single_line
+from captioning.output.existing import joined
+from captioning.output.targets import UnwritableError, stat_or_none
 
 
 class PhotoFiles:
     """An `Output`: one file per photo.
 
-    targets: {photo: its file}; write: writes a caption into such a file (`write_sidecar`,
-    `write_copy`); resume: photos whose file exists count as done.
+    targets: {photo: its file}; read: gives the caption that a photo has already, or None; write:
+    writes a text into the photo's file; existing: what becomes of a caption that is there, one of
+    `existing.EXISTING`; resume: photos whose file exists count as done.
     """
 
     def __init__(
         self,
         targets: dict[Path, Path],
-        write: Callable[[Caption, Path], None],
+        read: Callable[[Path], str | None],
+        write: Callable[[str, Path], None],
+        existing: str = "replace",
         resume: bool = False,
     ) -> None:
-        self._targets, self._write, self._resume = targets, write, resume
+        self.targets, self._read, self._write = targets, read, write
+        self._existing, self._resume = existing, resume
 
     def has(self, photo: Path) -> bool:
-        """Whether the photo's file exists, and is to be kept."""
-        return self._resume and stat_or_none(self._targets[photo]) is not None
+        """Whether the photo's file is made already, or the photo's own caption is to be kept."""
+        if self._resume and stat_or_none(self.targets[photo]) is not None:
+            return True
+        return self._existing == "skip" and self.captioned(photo) is True
+
+    def captioned(self, photo: Path) -> bool | None:
+        """Whether the photo has a caption already; None if that can't be told."""
+        try:
+            return self._read(photo) is not None
+        except UnwritableError:
+            return None  # `write` gives the reason
+
+    def text_of(self, caption: Caption) -> str:
+        """What `write` writes. Raises `UnwritableError` if the photo's own caption can't be read,
+        which is to be kept."""
+        if self._existing == "replace":
+            return caption.caption
+        return joined(self._read(caption.image), caption.caption, self._existing)
+
+    def preview(self, caption: Caption) -> str:
+        """The file, a tab, and the text that `write` would write into it."""
+        target = single_line(str(self.targets[caption.image]))
+        return f"{target}\t{single_line(self.text_of(caption))}\n"
 
     def write(self, caption: Caption) -> None:
         """Write the photo's file, complete or not at all; raises what `write` raises."""
-        self._write(caption, self._targets[caption.image])
+        self._write(self.text_of(caption), caption.image)
 
     def finish(self) -> None:
         """Nothing to do: each file is complete."""

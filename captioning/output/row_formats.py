@@ -30,8 +30,8 @@ class TextFormat:
 
     def parse(self, row: str) -> tuple[str, float]:
         """Name, and NaN: text holds no score."""
-        name, _, caption = row.partition("\t")
-        if not caption:
+        name, tab, _ = row.partition("\t")
+        if not tab:
             raise ValueError("no tab in the line")
         return name, float("nan")
 

@@ -20,6 +20,7 @@ class RowsFile:
     resume: continue after the last complete row of an earlier run; an incomplete row is removed.
     unsure: the share of captions to mark; the rows stay unmarked until `finish` rewrites the
     file. Hold the file's lock (`only_writer`) from before the constructor until after `finish`.
+    The file is changed by `write` and `finish` alone.
 
     Raises `CaptioningError` for a file that exists, without `resume` and `overwrite`, or does
     not consist of rows of this format.
@@ -36,6 +37,8 @@ class RowsFile:
         # Resolved: through a symbolic link, the file that it points to is rewritten.
         self._path, self._rows, self._unsure = path.resolve(), rows, unsure
         self._done: set[str] = set()  # names as in the rows, which a resumed run reads back
+        self._begun = False  # whether the file is cut, or has its header
+        self._kept: list[str] | None = None  # the rows of an earlier run, to go on after
         exists = path.exists() and (not path.is_file() or path.stat().st_size > 0)
         if path.is_dir():
             raise CaptioningError(f"{path} is a folder; -o wants a file for this --format")
@@ -44,16 +47,20 @@ class RowsFile:
                 f"{path} exists already; --resume continues it, --overwrite replaces it"
             )
         if exists and resume:
-            self._resume()
-        else:
-            write_text(self._path, rows.header)
+            self._kept = self._read()
+            self._note_done(self._kept)
 
     def has(self, photo: Path) -> bool:
         """Whether the file has the photo's row."""
         return self._rows.name_of(photo) in self._done
 
+    def preview(self, caption: Caption) -> str:
+        """The row."""
+        return self._rows.row_of(caption)
+
     def write(self, caption: Caption) -> None:
         """Append a row. Raises `CaptioningError` if the disk refuses it."""
+        self._begin()
         try:
             # Opened anew for each row, so that it is out of this process when it is closed.
             # A file name that isn't UTF-8 is written with escapes, which JSON reads back.
@@ -70,6 +77,7 @@ class RowsFile:
 
     def finish(self) -> None:
         """Mark the unsure captions, if asked to: the file is replaced as a whole or not at all."""
+        self._begin()  # where not one photo could be captioned
         if self._unsure is None:
             return
         # Read back from the file: most of its rows may be an earlier run's.
@@ -80,9 +88,8 @@ class RowsFile:
         with written_whole(self._path) as beside:
             beside.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
 
-    def _resume(self) -> None:
-        """Note which photos have rows, and cut an incomplete row off."""
-        rows = self._read()
+    def _note_done(self, rows: list[str]) -> None:
+        """Note which photos have rows. Raises `CaptioningError` for what is no row."""
         for number, row in enumerate(rows, 1):
             try:
                 self._done.add(self._rows.parse(row)[0])
@@ -91,10 +98,22 @@ class RowsFile:
                     f"{self._path}, row {number}, is not a row of this --format ({error}); name "
                     "another file with -o, or replace this one with --overwrite"
                 ) from None
-        complete = (self._rows.header + "".join(rows)).encode("utf-8")
-        with self._path.open("r+b") as file:
-            file.write(complete)  # the bytes that are there already, so a crash harms nothing
-            file.truncate()
+
+    def _begin(self) -> None:
+        """Make the file ready for rows: a header alone, or an earlier run's complete rows."""
+        if self._begun:
+            return
+        if self._kept is None:
+            write_text(self._path, self._rows.header)
+        else:
+            complete = (self._rows.header + "".join(self._kept)).encode("utf-8")
+            try:
+                with self._path.open("r+b") as file:
+                    file.write(complete)  # the bytes that are there already: a crash harms nothing
+                    file.truncate()
+            except OSError as error:
+                raise CaptioningError(f"cannot write to {self._path}: {error.strerror}") from None
+        self._begun, self._kept = True, None
 
     def _read(self) -> list[str]:
         """The complete rows after the header."""

@@ -1,22 +1,42 @@
-"""A text file with the caption beside each photo, or in a folder: photo.jpg.txt."""
+"""A text file with the caption beside each photo, or in a folder: photo.jpg.txt, or photo.txt."""
 
 import errno
 from pathlib import Path
 
 from captioning.errors import CaptioningError
-from captioning.files.text import write_text
-from captioning.inference.captioner import Caption
-from captioning.output.targets import UnwritableError
+from captioning.files.text import read_text, write_text
+from captioning.output.targets import UnwritableError, stat_or_none
 
 
-def write_sidecar(caption: Caption, target: Path) -> None:
-    """Write the caption, complete or not at all.
+def read_sidecar(sidecar: Path) -> str | None:
+    """The text of a sidecar; None where there is none.
+
+    Raises `UnwritableError` for a file that can't be read, or isn't UTF-8.
+    """
+    if stat_or_none(sidecar) is None:
+        return None
+    try:
+        return read_text(sidecar, "the sidecar").strip()
+    except CaptioningError as error:
+        raise UnwritableError(f"its sidecar stays as it is: {error}") from None
+
+
+def write_sidecar(text: str, sidecar: Path) -> None:
+    """Write the text, complete or not at all; an empty one makes an empty file.
 
     Raises `UnwritableError` if the photo's name is too long for an ending behind it.
     """
     try:
-        write_text(target, caption.caption + "\n")
+        write_text(sidecar, text + "\n" if text else "")
     except CaptioningError as error:
-        if getattr(error.__cause__, "errno", None) == errno.ENAMETOOLONG:
-            raise UnwritableError("its name is too long to append .txt") from None
+        refuse_long_name(error, ".txt")
         raise
+
+
+def refuse_long_name(error: CaptioningError, ending: str) -> None:
+    """Raise `UnwritableError` if `error` came of a name that is too long with this ending.
+
+    That is this photo's fault alone: the others still have sidecars.
+    """
+    if getattr(error.__cause__, "errno", None) == errno.ENAMETOOLONG:
+        raise UnwritableError(f"its name is too long to append {ending}") from None

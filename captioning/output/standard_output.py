@@ -24,6 +24,10 @@ class StandardOutput:
         """Never: nothing is kept from an earlier run."""
         return False
 
+    def preview(self, caption: Caption) -> str:
+        """The row."""
+        return self._rows.row_of(caption)
+
     def write(self, caption: Caption) -> None:
         """Print a caption, or hold it back until `finish`."""
         row = self._rows.row_of(caption)

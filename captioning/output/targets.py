@@ -23,12 +23,17 @@ def only_writer(output: Path) -> AbstractContextManager[None]:
 
 
 def targets_of(
-    photos: Sequence[Path], given: Sequence[Path], folder: Path | None, ending: str = ""
+    photos: Sequence[Path],
+    given: Sequence[Path],
+    folder: Path | None,
+    ending: str = "",
+    short: bool = False,
 ) -> dict[Path, Path]:
     """For each photo the file to be made of it: beside it, or at its place in `folder`.
 
     given: the files and folders that the photos came from; a photo has the same place in
-    `folder` as in the folder given. Raises `CaptioningError` if two photos would make one
+    `folder` as in the folder given; ending: of the file, behind the photo's name, or with `short`
+    in place of its own ending. Raises `CaptioningError` if two photos would make one
     file, a file would be written over a photo, or the folder is a file.
     """
     if folder is not None and folder.exists() and not folder.is_dir():
@@ -43,11 +48,16 @@ def targets_of(
         roots = [root for root in given if root != photo and photo.is_relative_to(root)]
         place = photo.relative_to(roots[0]) if roots else Path(photo.name)
         target = photo if folder is None else folder / place
-        target = target.with_name(target.name + ending)
+        target = target.with_suffix(ending) if short else target.with_name(target.name + ending)
         if target in sources:
             raise CaptioningError(
-                f"{sources[target]} and {photo} would both become {target}; caption them in two "
-                "runs, or give the folder that contains both, with --recursive"
+                f"{sources[target]} and {photo} would both become {target}; "
+                + (
+                    "leave --short-names out"
+                    if short and sources[target].parent == photo.parent
+                    else "caption them in two runs, or give the folder that contains both, with "
+                    "--recursive"
+                )
             )
         existing = stat_or_none(target)
         if existing and (existing.st_dev, existing.st_ino) in originals:
@@ -66,14 +76,16 @@ def refuse_inside(folder: Path, given: Sequence[Path]) -> None:
             )
 
 
-def refuse_existing(targets: dict[Path, Path]) -> None:
-    """Raise `CaptioningError` if one of the files to be made exists already."""
-    existing = [target for target in targets.values() if stat_or_none(target)]
+def refuse_existing(existing: Sequence[Path], hint: str = "") -> None:
+    """Raise `CaptioningError` if there are files, where new ones are to be made.
+
+    hint: what else may be done than to keep or to replace them.
+    """
     if existing:
         more = f" and {len(existing) - 1:,} more exist" if len(existing) > 1 else " exists"
         raise CaptioningError(
             f"{existing[0]}{more} already; --resume keeps them and makes the others, "
-            "--overwrite replaces them"
+            f"--overwrite replaces them{hint}"
         )
 
 
