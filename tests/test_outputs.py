@@ -162,7 +162,7 @@ def sidecars(targets: dict[Path, Path], **how: object) -> PhotoFiles:
     return PhotoFiles(
         targets,
         lambda photo: read_sidecar(targets[photo]),
-        lambda text, photo: write_sidecar(text, targets[photo]),
+        write_sidecar,
         **how,
     )
 
@@ -239,7 +239,7 @@ def test_a_copy_has_the_description_and_the_photo_s_own_pixels(tmp_path: Path, k
     photo, copy = tmp_path / f"a.{kind.lower()}", tmp_path / "out" / f"a.{kind.lower()}"
     image.save(photo, kind, exif=exif)
     before = photo.read_bytes()
-    write_copy("a dog & a cát", photo, copy)
+    write_copy(Caption(photo, "a dog & a cát", -1.0), copy)
     assert photo.read_bytes() == before
     with Image.open(photo) as old, Image.open(copy) as new:
         assert new.getexif()[0x0112] == 6
@@ -269,7 +269,7 @@ def test_the_caption_that_a_photo_carries_is_read_and_a_camera_s_is_none(tmp_pat
     exif[0x010E] = "OLYMPUS DIGITAL CAMERA         "
     Image.new("RGB", (8, 8)).save(photo, exif=exif)
     assert read_description(photo) is None
-    write_copy("Rex am See: ünd", photo, copy)
+    write_copy(Caption(photo, "Rex am See: ünd"), copy)
     assert read_description(copy) == "Rex am See: ünd"
     with pyexiv2.ImageData(copy.read_bytes()) as image:
         image.clear_xmp()
@@ -280,7 +280,7 @@ def test_the_caption_that_a_photo_carries_is_read_and_a_camera_s_is_none(tmp_pat
         copy.write_bytes(old)
         assert read_description(copy) == "Rex am See: ünd"
     # An empty caption, of a decorative picture, takes nothing away.
-    write_copy("", copy, photo)
+    write_copy(Caption(copy, ""), photo)
     assert photo.read_bytes() == copy.read_bytes()
     assert read_description(tmp_path / "missing.jpg") is None
     (tmp_path / "c.jpg").write_text("no image")
@@ -292,7 +292,7 @@ def test_kinds_of_images_without_descriptions_are_named(tmp_path: Path, kind: st
     photo = tmp_path / f"a.{kind.lower()}"
     Image.new("RGB", (8, 8)).save(photo, kind)
     with pytest.raises(UnwritableError, match="can't carry a description"):
-        write_copy("a dog", photo, tmp_path / "out" / photo.name)
+        write_copy(Caption(photo, "a dog", -1.0), tmp_path / "out" / photo.name)
     for damaged in (b"", b"no image", b"\xff\xd8\xff"):
         with pytest.raises(UnwritableError):
             describe_image(damaged, "a dog")

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from captioning.inference.captioner import Caption
 from captioning.output.targets import UnwritableError
 from captioning.output.xmp_sidecars import (
     ALT_TEXT,
@@ -17,6 +18,8 @@ from captioning.output.xmp_sidecars import (
     read_xmp,
     write_xmp,
 )
+
+PHOTO = Path("a.jpg")
 
 DARKTABLE = """<?xml version="1.0" encoding="UTF-8"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/" x:xmptk="XMP Core 4.4.0-Exiv2">
@@ -51,7 +54,7 @@ def described(path: Path) -> dict:
 def test_a_new_file_is_read_by_exiv2(tmp_path: Path) -> None:
     path = tmp_path / "a.jpg.xmp"
     assert read_xmp(path) is None
-    write_xmp('A dog & a "cát" <3', path)
+    write_xmp(Caption(PHOTO, 'A dog & a "cát" <3'), path)
     found = described(path)
     assert found["Xmp.dc.description"] == {'lang="x-default"': 'A dog & a "cát" <3'}
     assert found["Xmp.iptc.AltTextAccessibility"] == found["Xmp.dc.description"]
@@ -66,9 +69,9 @@ def test_the_other_fields_of_an_existing_file_are_kept(tmp_path: Path, descripti
     before = described(path)
     assert read_xmp(path) == ("Rex at the lake" if description else None)
     for text in ("A dog.", "a dog", ""):
-        write_xmp(text, path)
+        write_xmp(Caption(PHOTO, text), path)
         assert read_xmp(path) == text
-    write_xmp("a dog", path)
+    write_xmp(Caption(PHOTO, "a dog"), path)
     found = described(path)
     assert found.pop("Xmp.dc.description") == {
         'lang="x-default"': "a dog",
@@ -84,11 +87,11 @@ def test_the_other_fields_of_an_existing_file_are_kept(tmp_path: Path, descripti
 
 def test_a_person_s_own_alt_text_is_kept(tmp_path: Path) -> None:
     path = tmp_path / "a.xmp"
-    write_xmp("a dog", path)
+    write_xmp(Caption(PHOTO, "a dog"), path)
     tree = ElementTree.parse(path)
     next(tree.iter(ALT_TEXT))[0][0].text = "Rex looks up"
     tree.write(path)
-    write_xmp("a cat", path)
+    write_xmp(Caption(PHOTO, "a cat"), path)
     assert read_xmp(path) == "a cat"
     assert described(path)["Xmp.iptc.AltTextAccessibility"] == {'lang="x-default"': "Rex looks up"}
     for node in list(tree.iter()):
@@ -112,7 +115,7 @@ def test_what_others_write_against_the_rules_is_read_and_put_right(
     path = tmp_path / "a.xmp"
     path.write_text(DARKTABLE.format(description=description))
     assert read_xmp(path) == "Rex"
-    write_xmp("a dog", path)
+    write_xmp(Caption(PHOTO, "a dog"), path)
     assert described(path)["Xmp.dc.description"]['lang="x-default"'] == "a dog"
 
 
@@ -122,7 +125,7 @@ def test_a_description_as_an_attribute_is_replaced(tmp_path: Path) -> None:
         DARKTABLE.format(description="").replace('Rating="3"', 'Rating="3" dc:description="Rex"')
     )
     assert read_xmp(path) == "Rex"
-    write_xmp("a dog", path)
+    write_xmp(Caption(PHOTO, "a dog"), path)
     assert described(path)["Xmp.dc.description"] == {'lang="x-default"': "a dog"}
 
 
@@ -152,7 +155,7 @@ def test_what_is_no_xmp_stays_as_it_is(tmp_path: Path, content: bytes, reason: s
     with pytest.raises(UnwritableError, match=reason):
         read_xmp(path)
     with pytest.raises(UnwritableError, match=reason):
-        write_xmp("a dog", path)
+        write_xmp(Caption(PHOTO, "a dog"), path)
     assert path.read_bytes() == content
     assert [p.name for p in tmp_path.iterdir()] == ["a.xmp"]
 
@@ -162,7 +165,7 @@ def test_a_file_nested_without_end_is_refused(tmp_path: Path) -> None:
     deep = "<y>" * 50_000 + "</y>" * 50_000
     path.write_text(DARKTABLE.format(description=deep))
     with pytest.raises(UnwritableError, match="nested too deeply"):
-        write_xmp("a dog", path)
+        write_xmp(Caption(PHOTO, "a dog"), path)
 
 
 @given(st.text(max_size=60))
@@ -170,7 +173,7 @@ def test_any_text_makes_a_file_that_is_read_back(
     tmp_path_factory: pytest.TempPathFactory, text: str
 ) -> None:
     path = tmp_path_factory.getbasetemp() / "any.xmp"
-    write_xmp(text, path)
+    write_xmp(Caption(PHOTO, text), path)
     # XML has one line end, and no control characters.
     kept = NO_XML.sub("\ufffd", text).replace("\r\n", "\n").replace("\r", "\n")
     assert read_xmp(path) == kept.strip()

@@ -57,7 +57,7 @@ def open_sidecars(options: argparse.Namespace, photos: list[Path]) -> "PhotoFile
     files = PhotoFiles(
         targets,
         lambda photo: read(targets[photo]),
-        lambda text, photo: write(text, targets[photo]),
+        write,
         options.existing or ("skip" if options.resume else "replace"),
         # An .xmp file may be there without a caption in it.
         resume=options.resume and not options.existing and not is_xmp,
@@ -88,7 +88,7 @@ def open_copies(options: argparse.Namespace, photos: list[Path]) -> "PhotoFiles"
     return PhotoFiles(
         targets,
         read_description,
-        lambda text, photo: write_copy(text, photo, targets[photo]),
+        write_copy,
         options.existing or "replace",
         options.resume,
     )

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from captioning.errors import CaptioningError
 from captioning.files.whole import written_whole
+from captioning.inference.captioner import Caption
 from captioning.output.targets import UnwritableError
 
 CAMERAS = {
@@ -46,17 +47,17 @@ def _is_cameras(text: str) -> bool:
     return not text or text in CAMERAS or text.endswith("digital camera")
 
 
-def write_copy(text: str, photo: Path, copy: Path) -> None:
-    """Write a copy of the photo that carries the text; the photo itself stays untouched.
+def write_copy(caption: Caption, copy: Path) -> None:
+    """Write a copy of the photo that carries the caption; the photo itself stays untouched.
 
-    Where the text is empty, the copy's metadata are the photo's. Raises `UnwritableError` for a
+    Where the caption is empty, the copy's metadata are the photo's. Raises `UnwritableError` for a
     photo that is gone, or a kind of image without descriptions.
     """
     try:
-        image = photo.read_bytes()
+        image = caption.image.read_bytes()
     except OSError as error:
         raise UnwritableError(f"it can no longer be read ({error.strerror})") from None
-    described = describe_image(image, text) if text else image
+    described = describe_image(image, caption.caption) if caption.caption else image
     with written_whole(copy) as beside:
         beside.write_bytes(described)
 

@@ -1,6 +1,7 @@
 """One file per photo: a sidecar with its caption, or a copy that carries it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from captioning.inference.captioner import Caption
@@ -13,15 +14,16 @@ class PhotoFiles:
     """An `Output`: one file per photo.
 
     targets: {photo: its file}; read: gives the caption that a photo has already, or None; write:
-    writes a text into the photo's file; existing: what becomes of a caption that is there, one of
-    `existing.EXISTING`; resume: photos whose file exists count as done.
+    writes a caption into such a file (`write_sidecar`, `write_xmp`, `write_copy`); existing: what
+    becomes of a caption that is there, one of `existing.EXISTING`; resume: photos whose file
+    exists count as done.
     """
 
     def __init__(
         self,
         targets: dict[Path, Path],
         read: Callable[[Path], str | None],
-        write: Callable[[str, Path], None],
+        write: Callable[[Caption, Path], None],
         existing: str = "replace",
         resume: bool = False,
     ) -> None:
@@ -55,7 +57,7 @@ class PhotoFiles:
 
     def write(self, caption: Caption) -> None:
         """Write the photo's file, complete or not at all; raises what `write` raises."""
-        self._write(self.text_of(caption), caption.image)
+        self._write(replace(caption, caption=self.text_of(caption)), self.targets[caption.image])
 
     def finish(self) -> None:
         """Nothing to do: each file is complete."""

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from captioning.errors import CaptioningError
 from captioning.files.text import read_text, write_text
+from captioning.inference.captioner import Caption
 from captioning.output.targets import UnwritableError, stat_or_none
 
 
@@ -21,13 +22,13 @@ def read_sidecar(sidecar: Path) -> str | None:
         raise UnwritableError(f"its sidecar stays as it is: {error}") from None
 
 
-def write_sidecar(text: str, sidecar: Path) -> None:
-    """Write the text, complete or not at all; an empty one makes an empty file.
+def write_sidecar(caption: Caption, sidecar: Path) -> None:
+    """Write the caption, complete or not at all; an empty one makes an empty file.
 
     Raises `UnwritableError` if the photo's name is too long for an ending behind it.
     """
     try:
-        write_text(sidecar, text + "\n" if text else "")
+        write_text(sidecar, f"{caption.caption}\n" if caption.caption else "")
     except CaptioningError as error:
         refuse_long_name(error, ".txt")
         raise

@@ -13,6 +13,7 @@ from xml.parsers import expat
 
 from captioning.errors import CaptioningError
 from captioning.files.whole import written_whole
+from captioning.inference.captioner import Caption
 from captioning.output.sidecars import refuse_long_name
 from captioning.output.targets import UnwritableError, stat_or_none
 
@@ -50,7 +51,7 @@ def read_xmp(sidecar: Path) -> str | None:
     return _read(rdf, ALT_TEXT) if description is None else description
 
 
-def write_xmp(text: str, sidecar: Path) -> None:
+def write_xmp(caption: Caption, sidecar: Path) -> None:
     """Write the caption into an .xmp file, a new one or that which is there, whole or not at all.
 
     Other fields, other languages, and an alt text that differs from the description are kept.
@@ -58,7 +59,7 @@ def write_xmp(text: str, sidecar: Path) -> None:
     """
     root = _parsed(sidecar)
     rdf = _rdf_of(root)
-    text = NO_XML.sub("\ufffd", text)
+    text = NO_XML.sub("\ufffd", caption.caption)
     old, alt_text = _read(rdf, DESCRIPTION), _read(rdf, ALT_TEXT)
     _write(rdf, DESCRIPTION, text)
     if alt_text in (None, old):
