@@ -10,7 +10,7 @@ from captioning.evaluation.concepts import KINDS, concepts_in
 from captioning.evaluation.language import recall_of_rare_words
 from captioning.evaluation.model_card import BEGIN, END, check_card, write_card
 from captioning.evaluation.signature import digest, make_signature, reward_of
-from captioning.evaluation.truth import find_truth
+from captioning.evaluation.truth import find_truth, mark_wrong_words, words_of_kinds
 from captioning.inference.settings import DecodingSettings
 
 
@@ -72,6 +72,13 @@ def test_a_perfect_caption_is_right_and_its_rates_are_within_their_intervals() -
         for name in rates.keys() - {"said"}:
             low, high = rates[name]["interval"]
             assert low <= rates[name]["value"] <= high
+
+
+def test_the_words_that_no_reference_bears_out_are_marked() -> None:
+    kinds = words_of_kinds({"accordion"})
+    marked = mark_wrong_words("a red dog with an accordion runs", REFERENCES["1"], kinds)
+    assert [word for word, wrong in marked if wrong] == ["red", "accordion"]
+    assert " ".join(word for word, _ in marked) == "a red dog with an accordion runs"
 
 
 def test_another_language_has_no_truth_to_measure() -> None:

@@ -25,7 +25,7 @@ class Evaluation:
     captions: {file name: (caption, confidence)}, confidence as the mean log-probability a word;
     references: {file name: captions}; truth: {kind: what captions say of it against their
     references}; objects: the words that the data's captions use as objects; summary: the contents
-    of `scores.json`.
+    of `scores.json`; against: the other model's, once they were compared.
     """
 
     captions: dict[str, tuple[str, float]]
@@ -34,6 +34,7 @@ class Evaluation:
     truth: dict[str, Truth]
     objects: set[str]
     summary: dict[str, Any]
+    against: "Evaluation | None" = None
 
     @property
     def texts(self) -> dict[str, str]:
@@ -45,6 +46,7 @@ class Evaluation:
 
         Raises `CaptioningError` when that one captioned other photos.
         """
+        self.against = other
         # The other model's own scores come along: without them a difference can't be judged.
         self.summary["against"] = {
             "model": name,

@@ -20,7 +20,13 @@ from captioning.evaluation.evaluation import Evaluation
 from captioning.evaluation.predictions import read_inputs
 from captioning.evaluation.published import PUBLISHED, is_flickr8k
 from captioning.evaluation.scores import score_captions
-from captioning.evaluation.truth import RATES, by_count, find_truth
+from captioning.evaluation.truth import (
+    RATES,
+    by_count,
+    find_truth,
+    mark_wrong_words,
+    words_of_kinds,
+)
 from captioning.files.text import write_text
 from captioning.inference.captioner import Captioner
 from captioning.pictures.attention_maps import overlay_attention, region_name
@@ -72,7 +78,8 @@ def write_report(
         title=" + ".join(folder.name for folder in models),
         scores=_scores(result),
         trainings=[_training(folder, number) for number, folder in enumerate(models)],
-        groups=_groups(result, album),
+        groups=_groups(result, _ranked(result), album),
+        changed=_groups(result, _changed(result), album),
         calibration=_calibration(result),
         truth=_truth(result),
         rates=list(RATES),
@@ -142,26 +149,33 @@ def _training(folder: Path, number: int) -> dict[str, Any]:
     return {"name": folder.name, "chart": chart, "rows": history}
 
 
-def _groups(result: Evaluation, album: Album) -> list[dict[str, Any]]:
-    """The best, the median and the worst photos by their own CIDEr."""
+def _groups(result: Evaluation, ranked: dict[str, list[str]], album: Album) -> list[dict[str, Any]]:
+    """Groups of photos, {name: file names}, with all that their cards show."""
+    kinds = words_of_kinds(result.objects)
     return [
-        {
-            "name": name,
-            "photos": [
-                {
-                    "name": photo,
-                    "data": album.data(photo, THUMBNAIL),
-                    "caption": result.captions[photo][0],
-                    # of the mean log-probability: the geometric mean of the probabilities
-                    "confidence": math.exp(result.captions[photo][1]),
-                    "cider": result.scores.cider[photo],
-                    "references": result.references[photo],
-                }
-                for photo in photos
-            ],
-        }
-        for name, photos in _ranked(result).items()
+        {"name": name, "photos": [_card(result, photo, kinds, album) for photo in photos]}
+        for name, photos in ranked.items()
+        if photos
     ]
+
+
+def _card(
+    result: Evaluation, photo: str, kinds: dict[str, dict[str, str]], album: Album
+) -> dict[str, Any]:
+    """What the card of a photo shows; with `compare`, the other model's caption too."""
+    caption, confidence = result.captions[photo]
+    references, other = result.references[photo], result.against
+    return {
+        "name": photo,
+        "data": album.data(photo, THUMBNAIL),
+        "words": mark_wrong_words(caption, references, kinds),
+        # of the mean log-probability: the geometric mean of the probabilities
+        "confidence": math.exp(confidence),
+        "cider": result.scores.cider[photo],
+        "references": references,
+        "other": other and mark_wrong_words(other.captions[photo][0], references, kinds),
+        "other_cider": other and other.scores.cider[photo],
+    }
 
 
 def _ranked(result: Evaluation, count: int = PHOTOS_SHOWN) -> dict[str, list[str]]:
@@ -173,6 +187,19 @@ def _ranked(result: Evaluation, count: int = PHOTOS_SHOWN) -> dict[str, list[str
         "Best": names[:count],
         "Median": names[start : start + count],
         "Worst": names[: -count - 1 : -1],
+    }
+
+
+def _changed(result: Evaluation, count: int = PHOTOS_SHOWN) -> dict[str, list[str]]:
+    """The photos whose captions improved and worsened most against the other model's, by CIDEr."""
+    if result.against is None:
+        return {}
+    other = result.against.scores.cider
+    change = {name: value - other[name] for name, value in result.scores.cider.items()}
+    names = sorted(change, key=lambda name: (-change[name], name))
+    return {
+        "Improved most": [name for name in names[:count] if change[name] > 0],
+        "Worsened most": [name for name in names[: -count - 1 : -1] if change[name] < 0],
     }
 
 

@@ -75,16 +75,30 @@ def find_truth(
     objects: nouns that the lists may lack, as `object_words` gives them; each is its own concept.
     A kind that no caption and no reference names, as in another language, is left out.
     """
+    kinds = words_of_kinds(objects)
+    found = {kind: _compare(captions, references, kind, words) for kind, words in kinds.items()}
+    return {kind: truth for kind, truth in found.items() if truth.counts.any()}
+
+
+def words_of_kinds(objects: set[str]) -> dict[str, dict[str, str]]:
+    """{kind: {word: concept}} of the lists, with nouns that they lack. objects: as `find_truth`."""
     known = {word for words in KINDS.values() for word in words}
     own = {word: _singular(word, objects) for word in objects - known}
-    found = {}
-    for kind, words in KINDS.items():
-        if kind == "objects":
-            words = {**own, **words}
-        truth = _compare(captions, references, kind, dict(words))
-        if truth.counts.any():
-            found[kind] = truth
-    return found
+    return {k: {**own, **words} if k == "objects" else dict(words) for k, words in KINDS.items()}
+
+
+def mark_wrong_words(
+    caption: str, references: list[str], kinds: dict[str, dict[str, str]]
+) -> list[tuple[str, bool]]:
+    """Each word of a clean caption, and whether no reference bears it out. kinds: as above."""
+    false: dict[str, set[str]] = {}
+    for kind, words in kinds.items():
+        others = set().union(*(concepts_in(row, kind, words) for row in references))
+        false[kind] = concepts_in(caption, kind, words) - bear_out(others)
+    return [
+        (word, any(words.get(word) in false[kind] for kind, words in kinds.items()))
+        for word in caption.split()
+    ]
 
 
 def _compare(
