@@ -29,17 +29,33 @@ def import_keras() -> None:
     # does without them; afterwards they can be imported as usual.
     blocked = {"matplotlib", "IPython"} - sys.modules.keys()
     sys.modules.update(dict.fromkeys(blocked))  # type: ignore[arg-type]  # None stops an import
-    sys.stderr.flush()
-    standard_error = os.dup(2)
-    with tempfile.TemporaryFile() as messages:
-        # The file descriptor is replaced, not `sys.stderr`, through which C++ does not write.
-        os.dup2(messages.fileno(), 2)
-        try:
+    try:
+        with _quiet_standard_error():
             import keras
 
             keras.ops.zeros(1)  # the backend writes the rest when it first computes
             # Again: in a notebook TensorFlow's import sets its level back, and writes into cells.
             logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    finally:
+        for name in blocked:
+            del sys.modules[name]
+
+
+@contextmanager
+def _quiet_standard_error() -> Iterator[None]:
+    """Keep back what is written to standard error, and show it if the block raises."""
+    try:
+        standard_error = os.dup(2)
+    except OSError:  # a process without a console
+        yield
+        return
+    if sys.stderr:
+        sys.stderr.flush()
+    with tempfile.TemporaryFile() as messages:
+        # The file descriptor is replaced, not `sys.stderr`, through which C++ does not write.
+        os.dup2(messages.fileno(), 2)
+        try:
+            yield
         except BaseException:
             messages.seek(0)
             os.write(standard_error, messages.read())
@@ -47,8 +63,6 @@ def import_keras() -> None:
         finally:
             os.dup2(standard_error, 2)
             os.close(standard_error)
-            for name in blocked:
-                del sys.modules[name]
 
 
 def uses_xla() -> bool:

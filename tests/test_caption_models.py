@@ -8,9 +8,11 @@ import pytest
 
 from captioning import load
 from captioning.data.prepared import read_prepared
+from captioning.data.text import Tokenizer
 from captioning.errors import CaptioningError
 from captioning.inference.description import read_description
 from captioning.inference.models import choose_model
+from captioning.inference.settings import banned_tokens
 from tests.conftest import Run, processor_seconds, script
 
 
@@ -80,6 +82,36 @@ def test_banned_words_are_suppressed_and_captions_stay_short(
         found = captioner.decoder.decode(vectors, beam=beam, ban=[word.upper()], max_words=4)
         captions = [captioner.decoder.text(h[0]).split() for h in found]
         assert all(word not in caption and 1 <= len(caption) <= 4 for caption in captions)
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("mann", "cannot ban 'mann': the model knows no such word.*; words like it: man, many$"),
+        ("xyzzy", "cannot ban 'xyzzy': the model knows no such word, so none of its captions has"),
+        ("T-Shirt", "cannot ban 'T-Shirt', which is 2 words.*: t,shirt"),
+    ],
+)
+def test_words_that_cannot_be_banned_are_refused(word: str, message: str) -> None:
+    tokenizer = Tokenizer(("a", "man", "many", "shirt", "dog"))
+    with pytest.raises(CaptioningError, match=message):
+        banned_tokens(["dog", word], tokenizer)
+    # One word alone is not a list of its letters.
+    assert banned_tokens("Man", tokenizer) == banned_tokens(["man", " "], tokenizer) == {5}
+
+
+def test_a_misspelt_ban_is_refused_before_the_model_is_loaded(run_caption: Run) -> None:
+    code, printed, messages = run_caption("-i", "docs", "samples", "--ban", "a,quux")
+    assert (code, printed) == (2, "")
+    assert "cannot ban 'quux'" in messages
+
+
+def test_one_path_is_one_photo(model_folder: Path, odd_photos: Path) -> None:
+    captioner, photo = load(model_folder), odd_photos / "colour.png"
+    (expected,) = captioner.caption([photo])
+    for one in (photo, str(photo)):
+        (found,) = captioner.caption(one)
+        assert (found.image, found.caption) == (photo, expected.caption)
 
 
 def test_several_models_and_wording_reach_the_decoder(

@@ -165,3 +165,71 @@ def test_wrong_values_of_training_are_refused_at_once(arguments: list[str], mess
     assert processor_seconds() - began < 1.5
     assert done.returncode == 2
     assert message in done.stderr
+
+
+CLOSED = """
+import os, sys
+from captioning.commands.run import run_main
+{closing}
+def main():
+    print("a caption")
+    print("a message", file=sys.stderr)
+    with open({file!r}, "w") as file:
+        os.write(1, b"from C++")
+        os.write(2, b"from C++")
+        file.write("the file")
+run_main(main)
+"""
+
+
+@pytest.mark.parametrize(
+    ("closing", "printed"),
+    [
+        ("sys.stdout = None; os.close(1)", ""),
+        ("sys.stderr = None; os.close(2)", "a caption\nfrom C++"),
+        ("sys.stdin = sys.stdout = sys.stderr = None; os.closerange(0, 3)", ""),
+        ("sys.stdout.close(); sys.stderr.close()", "from C++"),  # closed for Python alone
+    ],
+)
+def test_without_a_console_commands_run_and_files_hold_what_is_theirs(
+    tmp_path: Path, closing: str, printed: str
+) -> None:
+    """As under `pythonw`, as a service, and after `>&-` in a shell."""
+    code = CLOSED.format(closing=closing, file=str(tmp_path / "out"))
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "out").read_text() == "the file"
+    assert sorted(done.stdout.split("\n")) == sorted(printed.split("\n"))
+
+
+def test_what_the_system_refuses_is_told_without_a_traceback(
+    capsys: pytest.CaptureFixture, tmp_path: Path
+) -> None:
+    def refused() -> None:
+        (tmp_path / "none" / "x\n.txt").write_text("")
+
+    with pytest.raises(SystemExit) as ended:
+        run.run_main(refused)
+    assert ended.value.code == 2
+    told = tmp_path / "none" / "x"
+    assert capsys.readouterr().err == f"error: {told}\\n.txt: No such file or directory\n"
+
+
+FULL = "from captioning.commands.run import run_main; run_main(lambda: print('a caption'))"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_standard_output_on_a_full_disk() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", FULL],
+            cwd=ROOT,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert done.stderr == "error: No space left on device\n"

@@ -102,9 +102,11 @@ def settle_model(options: argparse.Namespace) -> None:
 
     Raises `CaptioningError` for what the models' descriptions rule out.
     """
+    from captioning.data.text import Tokenizer
     from captioning.inference.description import read_ensemble_description
     from captioning.inference.familiarity import FAMILIARITY
     from captioning.inference.models import choose_model, models_folder, shipped_folder
+    from captioning.inference.settings import banned_tokens
     from captioning.vision.encoders import check_encoder
 
     if options.model is None:
@@ -112,6 +114,7 @@ def settle_model(options: argparse.Namespace) -> None:
         print(f"model: {options.model[0]}", file=sys.stderr)
     about = read_ensemble_description(options.model)
     check_encoder(about["encoder"]["name"], options.weights)
+    banned_tokens(options.ban.split(","), Tokenizer(tuple(about["words"])))  # raises now, not later
     own_beam = about["decoding"].get("beam", 1)
     # A beam has no more hypotheses than it is wide. (A narrower --beam was refused already.)
     if options.top > (options.beam or own_beam):

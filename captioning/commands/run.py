@@ -5,6 +5,7 @@ import io
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from captioning.errors import CONSOLE, SCRIPTS, CaptioningError, console_name, shown
@@ -103,13 +104,36 @@ def run_command(
     run_main(lambda: module.main(arguments, program), getattr(module, "AFTER_STOP", ""))
 
 
+def open_missing_streams() -> None:
+    """Open the null device in place of standard streams that are closed.
+
+    A process without a console (`pythonw`, a service, `>&-` in a shell) has None for them. Then
+    `print(..., file=sys.stderr)` writes to standard output, and the first file that is opened gets
+    the number of a closed stream, so that messages of C++ code would end up in that file.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            opened = os.open(os.devnull, os.O_RDWR)
+            if opened != number:
+                os.dup2(opened, number)
+                os.close(opened)
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None or stream.closed:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
+
+
 def run_main(main: Callable[[], int | None], after_stop: str = "") -> None:
     """Run `main` and leave the process with its exit code.
 
     after_stop: how to continue after Ctrl-C. A `CaptioningError` ends in one line on standard
-    error and exit code 2, Ctrl-C in 130; a reader that closed the pipe (`... | head`) is no
-    error. Other exceptions are defects and keep their traceback.
+    error and exit code 2, and so does what the system refuses (`OSError`: standard output on a
+    full disk); Ctrl-C ends in 130; a reader that closed the pipe (`... | head`) is no error. Other
+    exceptions are defects and keep their traceback.
     """
+    open_missing_streams()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A file name or a caption may have characters that the terminal's encoding lacks.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -131,7 +155,17 @@ def run_main(main: Callable[[], int | None], after_stop: str = "") -> None:
         print("\nstopped" + (f"; {after_stop}" if after_stop else ""), file=sys.stderr)
         code = 130
     except BrokenPipeError:
-        # Python would complain once more when it flushes the closed pipe on its way out.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         code = 0
+    except OSError as error:  # a full disk, a folder that may not be written to
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"error: {shown(where + (error.strerror or str(error)))}", file=sys.stderr)
+        _drop_output()
+        code = 2
     sys.exit(code)
+
+
+def _drop_output() -> None:
+    """Standard output into the null device: Python flushes it once more on its way out."""
+    with suppress(OSError):  # it may have no number, in a notebook
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

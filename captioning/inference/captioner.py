@@ -1,5 +1,6 @@
 """From photos to captions: `load("models/flickr8k").caption(photos)`; knows no Keras."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -65,20 +66,23 @@ class Captioner:
 
     def caption(
         self,
-        photos: Iterable[Path],
+        photos: str | Path | Iterable[str | Path],
         top: int = 1,
         max_pixels: int = MAX_PIXELS,
         **decoding: Any,
     ) -> Iterator[Caption]:
         """Captions in the order of the photos, as they come; several photos share a batch.
 
+        photos: paths of image files, or one path.
         top: so many of the beam's likeliest are in `best`; decoding: as in
         `CaptionDecoder.settings`. A photo that can't be read, or has more than max_pixels, comes
         back with its `error`.
         """
         # Resolved once: `ban` may be an iterator, which can be read a single time.
         settings = self.decoder.settings(**decoding)
-        remaining = map(Path, photos)
+        # A path is an iterable as well: of its letters.
+        several = [photos] if isinstance(photos, str | os.PathLike) else photos
+        remaining = map(Path, several)
         while group := list(islice(remaining, PHOTOS_AT_ONCE)):
             yield from self._caption_group(group, settings, top, max_pixels)
 

@@ -17,6 +17,7 @@ from captioning.inference.model_folder import (
     load_onnx_steps,
     read_model_folder,
 )
+from captioning.inference.models import find_model
 from captioning.vision.encoders import Encoder, PhotoEncoder
 from captioning.vision.onnx_encoder import load_onnx_encoder
 
@@ -27,11 +28,12 @@ def load(*folders: str | Path, weights: str = "imagenet", runtime: str | None = 
     """The captioner of a model's folder, or of several that decide together by the mean of their
     probabilities.
 
-    weights: of the encoder, as in `load_encoder`; they are read at the first photo. runtime: as
-    in `choose_runtime`. Raises `CaptioningError` when a part of a folder is missing or doesn't fit
-    the others, and for models of different encoders or vocabularies.
+    folders: also names of models that come with the project ("flickr8k"); weights: of the encoder,
+    as in `load_encoder`; they are read at the first photo. runtime: as in `choose_runtime`. Raises
+    `CaptioningError` when a part of a folder is missing or doesn't fit the others, and for models
+    of different encoders or vocabularies.
     """
-    models = [read_model_folder(Path(folder)) for folder in folders]
+    models = [read_model_folder(find_model(Path(folder))) for folder in folders]
     # What doesn't fit is told before Keras is imported.
     check_ensemble({str(model.folder): model.description for model in models})
     if choose_runtime(models, weights, runtime) == "onnx":

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from captioning.data.text import PADDING, START, UNKNOWN, Tokenizer, clean_caption
@@ -55,16 +56,15 @@ class DecodingSettings:
 class DecodingOptions:
     """What a caller asks for; None, 0 or nothing leaves it to the model.
 
-    As in `DecodingSettings`, but ban: words that are never generated, instead of tokens. Words
-    that the model doesn't know it can't generate anyway. prefix: a clean text that the caption
-    begins with; its unknown words become <unk>.
+    As in `DecodingSettings`, but ban: words that are never generated, instead of tokens; prefix: a
+    clean text that the caption begins with; its unknown words become <unk>.
     """
 
     beam: int | None = None
     length_power: float | None = None
     no_repeat: int = 0
     max_words: int | None = None
-    ban: Iterable[str] = ()
+    ban: str | Iterable[str] = ()
     views: int | None = None
     prefix: str = ""
     critic: float | None = None
@@ -76,7 +76,7 @@ class DecodingOptions:
 
         defaults: "beam", "length_power", "views" and "critic" of its description; max_length: words
         of the longest caption it was trained on, which no caption exceeds. Raises `CaptioningError`
-        for a prefix that is longer.
+        for a prefix that is longer, and as `banned_tokens` does.
         """
         prefix = tuple(tokenizer.encode(self.prefix))
         if len(prefix) > max_length:
@@ -84,10 +84,6 @@ class DecodingOptions:
                 f"the caption begins with {len(prefix)} given words, and this model's captions "
                 f"have {max_length} at the most"
             )
-        cleaned = (clean_caption(word, tokenizer.cleaning) for word in self.ban)
-        encoded = list(map(tokenizer.encode, cleaned))
-        # An unknown word is encoded as <unk>, which is suppressed already.
-        banned = {token for tokens in encoded for token in tokens} - {UNKNOWN}
         return DecodingSettings(
             max_words=max(len(prefix), min(max_length, self.max_words or max_length)),
             beam=defaults["beam"] if self.beam is None else self.beam,
@@ -95,8 +91,34 @@ class DecodingOptions:
                 defaults["length_power"] if self.length_power is None else self.length_power
             ),
             no_repeat=self.no_repeat,
-            suppressed=(*SUPPRESSED, *sorted(banned)),
+            suppressed=(*SUPPRESSED, *sorted(banned_tokens(self.ban, tokenizer))),
             views=(self.views or defaults.get("views", 1)) if reads_grids else 0,
             prefix=prefix,
             critic=defaults.get("critic", 0.0) if self.critic is None else self.critic,
         )
+
+
+def banned_tokens(ban: str | Iterable[str], tokenizer: Tokenizer) -> set[int]:
+    """The tokens of the words that no caption may hold; empty words are skipped.
+
+    Raises `CaptioningError` for a word that the model doesn't know, as it may be misspelt, and for
+    several words in one: each of them would be banned everywhere.
+    """
+    words = [ban] if isinstance(ban, str) else list(ban)
+    banned = set()
+    for word in words:
+        parts = clean_caption(word, tokenizer.cleaning).split()
+        tokens = tokenizer.encode(" ".join(parts))
+        if len(parts) > 1:
+            raise CaptioningError(
+                f"cannot ban {word!r}, which is {len(parts)} words to the model; ban single words: "
+                f"{','.join(parts)}"
+            )
+        if UNKNOWN in tokens:
+            near = get_close_matches(parts[0], tokenizer.words)
+            raise CaptioningError(
+                f"cannot ban {word!r}: the model knows no such word, so none of its captions has it"
+                + (f"; words like it: {', '.join(near)}" if near else "")
+            )
+        banned.update(tokens)
+    return banned
