@@ -104,7 +104,12 @@ def test_csv_and_text_of_several(model_folder: Path, odd_photos: Path) -> None:
         (["-i", "x.jpg", "--attention", "a.png"], "has no attention"),
         (["-i", "docs", "--embed", "docs"], "photos are never changed"),
         (["-i", "docs", "--recursive", "--embed", "docs/x"], "captioned themselves"),
-        (["-i", "docs", "-o", "README.md"], "README.md exists already"),
+        (["-i", "docs", "-o", "LICENSE"], "LICENSE exists already"),
+        (
+            ["-i", "docs", "-o", "a.docx"],
+            "no format for .docx; known are .csv, .htm, .html, .jsonl",
+        ),
+        (["-i", "docs", "-o", "a.XLSX"], "or name one with --format"),
         ([], "name a photo, or a folder of photos"),
     ],
 )

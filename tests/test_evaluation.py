@@ -199,6 +199,7 @@ def test_scores_from_vectors_and_straight_from_photos_are_the_same(
         (["--split", "all"], "--split all wants a folder of photos"),
         (["--views", 9], "--views 9"),
         (["--images", "photos"], "--images and --text go together"),
+        (["--report", "a.pdf"], "--report a.pdf is not named .html"),
         (["--model", "nowhere"], "nowhere is missing"),
     ],
 )

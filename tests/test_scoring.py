@@ -11,6 +11,7 @@ import pytest
 from pycocoevalcap.bleu.bleu import Bleu
 
 from captioning.errors import CaptioningError
+from captioning.evaluation import scores as scores_module
 from captioning.evaluation.meteor import has_java
 from captioning.evaluation.scores import score_captions
 from captioning.training.cider import CiderD
@@ -149,8 +150,8 @@ def test_a_java_that_does_not_run_does_not_count(
     assert has_java()
     java("echo no Java runtime, get one; exit 1")
     assert not has_java()
-    with pytest.raises(CaptioningError, match="METEOR needs Java"):
-        score_captions(CAPTIONS, KNOWN, meteor=True)
+    scores = score_captions(CAPTIONS, KNOWN, meteor=True)
+    assert "it needs Java" in scores.left_out["METEOR"]
     monkeypatch.setenv("PATH", "")
     assert not has_java()
 
@@ -159,8 +160,85 @@ def test_a_java_that_does_not_run_does_not_count(
 @pytest.mark.parametrize("after", ["exit 3", "while read -r _; do echo nonsense; done"])
 def test_a_failing_meteor_is_reported_and_does_not_hang(java: Callable, after: str) -> None:
     java(f'[ "$1" = -version ] && exit 0; {after}')
-    with pytest.raises(CaptioningError, match="METEOR's Java program failed.*--no-meteor"):
-        score_captions(CAPTIONS, KNOWN, meteor=True)
+    scores = score_captions(CAPTIONS, KNOWN, meteor=True)
+    assert "its Java program failed" in scores.left_out["METEOR"]
+    assert scores.corpus == score_captions(CAPTIONS, KNOWN).corpus
+
+
+@pytest.mark.skipif(not has_java(), reason="METEOR needs Java")
+@pytest.mark.parametrize(
+    ("variable", "language"),
+    [("JAVA_TOOL_OPTIONS", "ar-EG"), ("_JAVA_OPTIONS", "de-DE")],
+)
+def test_meteor_is_the_same_in_every_language_of_the_system(
+    monkeypatch: pytest.MonkeyPatch, variable: str, language: str
+) -> None:
+    monkeypatch.delenv("JAVA_TOOL_OPTIONS", raising=False)
+    code, _, country = language.partition("-")
+    options = f"-Duser.language={code} -Duser.country={country} -Dfile.encoding=US-ASCII"
+    monkeypatch.setenv(variable, options)
+    scores = score_captions(CAPTIONS, KNOWN, meteor=True)
+    assert scores.left_out == {}
+    assert scores.corpus["METEOR"] == pytest.approx(48.6482, abs=1e-4)
+    assert os.environ[variable] == options
+
+
+@pytest.mark.parametrize(
+    ("part", "lost"),
+    [
+        ("count_ngrams", {"BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4"}),
+        ("compute_rouge", {"ROUGE-L"}),
+        ("compute_cider", {"CIDEr"}),
+        ("compute_meteor", {"METEOR"}),
+    ],
+)
+@pytest.mark.parametrize("fault", [ZeroDivisionError("x"), OSError("y")])
+def test_a_scorer_that_fails_takes_no_other_score_along(
+    monkeypatch: pytest.MonkeyPatch, part: str, lost: set, fault: Exception
+) -> None:
+    monkeypatch.setattr(scores_module, "compute_meteor", lambda *_: (0.5, np.full(3, 0.5)))
+    whole = score_captions(CAPTIONS, KNOWN, meteor=True)
+
+    def fail(*_: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(scores_module, part, fail)
+    scores = score_captions(CAPTIONS, KNOWN, meteor=True)
+    assert scores.corpus == {n: v for n, v in whole.corpus.items() if n not in lost}
+    assert scores.intervals().keys() == scores.corpus.keys()
+    assert whole.minus(scores).keys() == scores.corpus.keys()
+    (reason,) = scores.left_out.values()
+    assert f"its scorer failed ({type(fault).__name__}" in reason
+
+
+def test_a_score_that_is_no_number_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    nan = float("nan")
+    monkeypatch.setattr(scores_module, "compute_rouge", lambda *_: (nan, np.full(3, nan)))
+    scores = score_captions(CAPTIONS, KNOWN)
+    assert "not a number" in scores.left_out["ROUGE-L"]
+    assert "CIDEr" in scores.corpus
+
+
+def test_cider_is_left_out_where_it_is_not_defined() -> None:
+    """By pycocoevalcap it is 0 for a single photo, whatever its caption."""
+    perfect = {"a.jpg": "a dog runs"}
+    scores = score_captions(perfect, {"a.jpg": ["a dog runs"]})
+    assert scores.corpus["BLEU-1"] == pytest.approx(100)
+    assert "CIDEr" not in scores.corpus
+    assert "CIDEr" not in scores.intervals()
+    assert "not defined for one photo" in scores.left_out["CIDEr"]
+    assert scores.cider == {}
+    same = {name: ["a dog runs"] for name in ("a.jpg", "b.jpg")}
+    assert "CIDEr" in score_captions(perfect | {"b.jpg": "a dog runs"}, same).left_out
+    differ = same | {"b.jpg": ["runs a dog"]}
+    assert score_captions(perfect | {"b.jpg": "a dog runs"}, differ).corpus["CIDEr"] > 0
+
+
+def test_where_every_scorer_fails_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    for part in ("count_ngrams", "compute_rouge", "compute_cider"):
+        monkeypatch.setattr(scores_module, part, lambda *_: 1 / 0)
+    with pytest.raises(CaptioningError, match=r"no score could be computed \(BLEU: .*CIDEr: "):
+        score_captions(CAPTIONS, KNOWN)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the fake java is a shell script")

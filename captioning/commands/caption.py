@@ -114,7 +114,8 @@ def settle_model(options: argparse.Namespace) -> None:
         print(f"model: {options.model[0]}", file=sys.stderr)
     about = read_ensemble_description(options.model)
     check_encoder(about["encoder"]["name"], options.weights)
-    banned_tokens(options.ban.split(","), Tokenizer(tuple(about["words"])))  # raises now, not later
+    tokenizer = Tokenizer(tuple(about["words"]), about["cleaning"])
+    banned_tokens(options.ban.split(","), tokenizer)  # raises now, not later
     own_beam = about["decoding"].get("beam", 1)
     # A beam has no more hypotheses than it is wide. (A narrower --beam was refused already.)
     if options.top > (options.beam or own_beam):

@@ -18,14 +18,17 @@ from captioning.commands.options import (
     model_folder,
     refuse,
 )
-from captioning.errors import command_line
+from captioning.errors import CaptioningError, command_line
 from captioning.output.existing import EXISTING
 
 FORMATS = ("text", "csv", "jsonl", "html", "sidecar", "xmp")
 PHOTO_FILES = ("sidecar", "xmp")
 """The formats that are a file a photo; -o names their folder."""
 
-ENDINGS = {".csv": "csv", ".jsonl": "jsonl", ".html": "html", ".htm": "html"}
+ENDINGS = {
+    **{".csv": "csv", ".jsonl": "jsonl", ".html": "html", ".htm": "html"},
+    **{".txt": "text", "": "text"},
+}
 """The format that an output file's ending asks for."""
 
 
@@ -168,8 +171,7 @@ def check_arguments(options: argparse.Namespace) -> None:
     from captioning.output.wording import check_template
 
     if options.format is None:
-        ending = options.output.suffix.lower() if options.output else ""
-        options.format = ENDINGS.get(ending, "text")
+        options.format = format_by_ending(options.output) if options.output else "text"
     check_decoding(options)
     check_at_least(options, 1, "max_words", "max_characters", "max_pixels")
     check_range(options, "top", 1, WIDEST_BEAM)
@@ -219,6 +221,21 @@ def check_arguments(options: argparse.Namespace) -> None:
             "--dry-run prints captions alone; leave --attention and --unsure out",
         ),
     )
+
+
+def format_by_ending(output: Path) -> str:
+    """The format that an output file's name asks for; raises `CaptioningError` for an unknown one.
+
+    Text under the name of a document or a spreadsheet would be a file that nothing opens.
+    """
+    ending = output.suffix.lower()
+    if ending not in ENDINGS:
+        known = ", ".join(sorted(filter(None, ENDINGS)))
+        raise CaptioningError(
+            f"-o {output}: there is no format for {ending}; known are {known}, or name one with "
+            "--format"
+        )
+    return ENDINGS[ending]
 
 
 def check_attention(options: argparse.Namespace, several: bool) -> None:

@@ -91,6 +91,10 @@ def check_arguments(options: argparse.Namespace) -> None:
             "--split all wants a folder of photos; give --images and --text",
         ),
         (report and report.is_dir(), f"--report {report} is a folder; name a file in it"),
+        (
+            report and report.suffix.lower() not in (".html", ".htm", ""),
+            f"--report {report} is not named .html, and a report is an HTML page",
+        ),
     )
     about = read_ensemble_description(options.model)
     encoder = about["encoder"]

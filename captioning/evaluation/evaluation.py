@@ -7,7 +7,6 @@ from captioning.data.neutral import without_gender
 from captioning.data.prepared import Prepared
 from captioning.evaluation.bias import count_bias
 from captioning.evaluation.language import describe_language, recall_of_rare_words
-from captioning.evaluation.meteor import has_java
 from captioning.evaluation.objects import object_words
 from captioning.evaluation.overlap import training_captions
 from captioning.evaluation.photos import split_photos
@@ -67,7 +66,9 @@ def evaluate(
     neutral: bool = False,
     **decoding: Any,
 ) -> Evaluation:
-    """Caption a split and score the captions, with METEOR if it is asked for and Java is there.
+    """Caption a split and score the captions, with METEOR if it is asked for.
+
+    A scorer that fails, as METEOR does without Java, leaves its own score out and no other.
 
     neutral: score the captions without people's gender (the references stay as they are);
     decoding: as in `CaptionDecoder.settings`. Raises `CaptioningError` when the split is empty or
@@ -78,7 +79,7 @@ def evaluate(
     captions = {n: (without_gender(c), s) for n, (c, s) in own.items()} if neutral else own
     texts = {name: caption for name, (caption, _) in captions.items()}
     references = {name: prepared.captions[name] for name in names}
-    scores = score_captions(texts, references, meteor and has_java())
+    scores = score_captions(texts, references, meteor)
     # Of all captions of the data: the more uses of a word there are, the surer what it is.
     objects = object_words(row for rows in prepared.captions.values() for row in rows)
     truth = find_truth(texts, references, objects)
@@ -103,8 +104,8 @@ def evaluate(
     if prepared.missing.get(split):
         summary["missing photos"] = len(prepared.missing[split])
         summary["missing"] = prepared.missing[split]
-    if "METEOR" not in scores.corpus:
-        summary["no METEOR"] = "left out" if not meteor else "not computed: there is no Java here"
+    left_out = scores.left_out if meteor else {"METEOR": "left out", **scores.left_out}
+    summary |= {f"no {name}": reason for name, reason in left_out.items()}
     return Evaluation(captions, references, scores, truth, objects, summary)
 
 

@@ -3,10 +3,23 @@
 Denkowski & Lavie 2014, https://aclanthology.org/W14-3348.
 """
 
+import os
 import subprocess
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 from captioning.errors import CaptioningError
+
+_NEUTRAL = (
+    "-Duser.language=en -Duser.country=US -Duser.language.format=en -Duser.country.format=US "
+    "-Dfile.encoding=UTF-8"
+)
+"""On a German, Portuguese or Turkish system Java reads and writes 0,5, on an Arabic one other
+digits; METEOR's program expects 0.5, and words in UTF-8."""
+
+_OPTIONS = ("JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS")
+"""Where Java finds more options. The second overrules what the first and the command line say; not
+every Java reads it."""
 
 
 def has_java() -> bool:
@@ -28,18 +41,15 @@ def compute_meteor(
     Raises `CaptioningError` when there is no Java or its program fails.
     """
     if not has_java():
-        raise CaptioningError(
-            "METEOR needs Java (version 8 or later) on the path; --no-meteor skips METEOR"
-        )
+        raise CaptioningError("not computed: it needs Java (version 8 or later) on the path")
     from pycocoevalcap.meteor.meteor import Meteor
 
-    scorer = Meteor()
+    with _neutral_java():
+        scorer = Meteor()
     try:
         return scorer.compute_score(references, hypotheses)
     except (OSError, ValueError) as error:  # the program ended, or its answer is no number
-        raise CaptioningError(
-            f"METEOR's Java program failed ({error}); --no-meteor skips METEOR"
-        ) from None
+        raise CaptioningError(f"its Java program failed ({error})") from None
     finally:
         # What the scorer's own destructor does would wait for ever after an interruption, which
         # leaves its lock taken, and would leave the pipes open.
@@ -50,3 +60,19 @@ def compute_meteor(
         for pipe in (scorer.meteor_p.stdin, scorer.meteor_p.stdout, scorer.meteor_p.stderr):
             with suppress(OSError):
                 pipe.close()
+
+
+@contextmanager
+def _neutral_java() -> Iterator[None]:
+    """Java programs that are started inside have English numbers and UTF-8, whatever the system."""
+    before = {name: os.environ.get(name) for name in _OPTIONS}
+    for name, value in before.items():
+        os.environ[name] = f"{value} {_NEUTRAL}" if value else _NEUTRAL
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -20,6 +20,7 @@ from captioning.evaluation.evaluation import Evaluation
 from captioning.evaluation.predictions import read_inputs
 from captioning.evaluation.published import PUBLISHED, is_flickr8k
 from captioning.evaluation.scores import score_captions
+from captioning.evaluation.summary_text import left_out
 from captioning.evaluation.truth import (
     RATES,
     by_count,
@@ -75,6 +76,7 @@ def write_report(
     album = Album(photos)
     page = environment.get_template(TEMPLATE).render(
         summary=result.summary,
+        left_out=left_out(result.summary),
         title=" + ".join(folder.name for folder in models),
         scores=_scores(result),
         trainings=[_training(folder, number) for number, folder in enumerate(models)],
@@ -104,7 +106,8 @@ def human_scores(references: dict[str, list[str]]) -> dict[str, float] | None:
         held_out = {name: rows[turn] for name, rows in references.items()}
         rest = {name: rows[:turn] + rows[turn + 1 :] for name, rows in references.items()}
         found.append(score_captions(held_out, rest).corpus)
-    return {score: float(np.mean([one[score] for one in found])) for score in found[0]}
+    known = [score for score in found[0] if all(score in one for one in found)]
+    return {score: float(np.mean([one[score] for one in found])) for score in known}
 
 
 def _scores(result: Evaluation) -> dict[str, Any]:
@@ -171,17 +174,22 @@ def _card(
         "words": mark_wrong_words(caption, references, kinds),
         # of the mean log-probability: the geometric mean of the probabilities
         "confidence": math.exp(confidence),
-        "cider": result.scores.cider[photo],
+        "cider": result.scores.cider.get(photo),
         "references": references,
         "other": other and mark_wrong_words(other.captions[photo][0], references, kinds),
-        "other_cider": other and other.scores.cider[photo],
+        "other_cider": other and other.scores.cider.get(photo),
     }
 
 
 def _ranked(result: Evaluation, count: int = PHOTOS_SHOWN) -> dict[str, list[str]]:
-    """The names of the photos of each group; with few photos the groups overlap."""
-    cider = result.scores.cider
-    names = sorted(cider, key=lambda name: (-cider[name], name))
+    """The names of the photos of each group; with few photos the groups overlap.
+
+    Without CIDEr they are ranked by ROUGE-L.
+    """
+    scores = result.scores
+    own = scores.own.get("CIDEr", scores.own.get("ROUGE-L", np.zeros(len(scores.names))))
+    by_name = dict(zip(scores.names, own.tolist(), strict=True))
+    names = sorted(by_name, key=lambda name: (-by_name[name], name))
     start = max(0, (len(names) - count) // 2)  # the median is in the middle of its group
     return {
         "Best": names[:count],
@@ -194,8 +202,8 @@ def _changed(result: Evaluation, count: int = PHOTOS_SHOWN) -> dict[str, list[st
     """The photos whose captions improved and worsened most against the other model's, by CIDEr."""
     if result.against is None:
         return {}
-    other = result.against.scores.cider
-    change = {name: value - other[name] for name, value in result.scores.cider.items()}
+    own, other = result.scores.cider, result.against.scores.cider
+    change = {name: own[name] - other[name] for name in own if name in other}
     names = sorted(change, key=lambda name: (-change[name], name))
     return {
         "Improved most": [name for name in names[:count] if change[name] > 0],
@@ -203,9 +211,11 @@ def _changed(result: Evaluation, count: int = PHOTOS_SHOWN) -> dict[str, list[st
     }
 
 
-def _calibration(result: Evaluation) -> dict[str, Any]:
-    """The bins with their chart, and the rank correlation of confidence and CIDEr."""
+def _calibration(result: Evaluation) -> dict[str, Any] | None:
+    """The bins with their chart, and the rank correlation of confidence and CIDEr; None without."""
     cider = result.scores.cider
+    if not cider:
+        return None
     # Both in the order of the captions: (photos,).
     confidences = np.array([confidence for _, confidence in result.captions.values()])
     scores = np.array([cider[name] for name in result.captions])

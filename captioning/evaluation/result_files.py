@@ -22,7 +22,7 @@ def write_evaluation(result: Evaluation, folder: Path, is_ensemble: bool = False
             "caption": caption,
             "confidence": round(confidence, 4),  # mean log-probability a word
             "references": result.references[name],
-            "CIDEr": round(cider[name], 1),
+            **({"CIDEr": round(cider[name], 1)} if cider else {}),
         }
         for name, (caption, confidence) in result.captions.items()
     ]

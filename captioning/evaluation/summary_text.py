@@ -29,8 +29,7 @@ def summary_text(summary: dict[str, Any]) -> str:
     lines += [
         _score_line(name, row, differences.get(name)) for name, row in summary["scores"].items()
     ]
-    if "METEOR" not in summary["scores"]:
-        lines.append(f"METEOR     {summary['no METEOR']}")
+    lines += [f"{name:10} {reason}" for name, reason in left_out(summary).items()]
     lines += _truth_lines(summary["truth"])
     for what, value in summary["language"].items():
         shown = ", ".join(value) if isinstance(value, list) else value
@@ -40,6 +39,13 @@ def summary_text(summary: dict[str, Any]) -> str:
         lines.append(f"{what}: {shown}")
     lines += _word_lines(summary)
     return "\n".join(lines)
+
+
+def left_out(summary: dict[str, Any]) -> dict[str, str]:
+    """{score: why it was left out}, from the keys "no METEOR" and so on of a summary."""
+    return {
+        key.removeprefix("no "): reason for key, reason in summary.items() if key.startswith("no ")
+    }
 
 
 def _truth_lines(truth: dict[str, Any]) -> list[str]:
