@@ -18,11 +18,13 @@ from captioning import load
 from captioning.commands import evaluate
 from captioning.commands.run import run_main
 from captioning.errors import CaptioningError
+from captioning.evaluation import result_files
 from captioning.evaluation.language import describe_language
 from captioning.evaluation.meteor import has_java
 from captioning.evaluation.overlap import refuse_overlap
 from captioning.evaluation.scores import score_captions
 from captioning.inference import caption_decoder
+from captioning.inference.models import shipped_folder
 from captioning.inference.trained_on import trained_on, write_trained_on
 from tests.conftest import script
 
@@ -251,17 +253,17 @@ def test_scores_can_be_computed_again_from_the_predictions(
 
 
 def test_photos_that_no_model_saw_straight_from_a_folder(
-    run: Run, model: Path, own_photos: list
+    run: Run, model: Path, own_photos: list, tmp_path: Path
 ) -> None:
+    scores = model / f"{tmp_path.name}-scores.json"
     code, output, messages = run("--model", model, *own_photos)
     assert code == 0, messages
     assert "all, 3 photos, greedy" in output
     assert "word for word in training: not known" in output
-    assert (
-        json.loads((model / "scores.json").read_text())["language"]["word for word in training"]
-        is None
-    )
-    rows = [json.loads(line) for line in (model / "predictions.jsonl").open(encoding="utf-8")]
+    assert json.loads(scores.read_text())["language"]["word for word in training"] is None
+    assert not (model / "scores.json").exists()  # which is of the data it was trained on
+    predictions = model / f"{tmp_path.name}-predictions.jsonl"
+    rows = [json.loads(line) for line in predictions.open(encoding="utf-8")]
     assert {row["photo"]: row["references"] for row in rows}["schön.png"] == [
         "ein hündchen läuft schnell"
     ]
@@ -342,14 +344,56 @@ def test_a_model_without_grids_against_one_with_them_from_photos(
     assert "minus attention (beam 2, length power 0.7, 2 views a photo), paired" in output
 
 
-def test_scores_are_shown_though_they_cannot_be_kept(
-    run: Run, model: Path, data_folder: Path
+def test_scores_are_shown_and_the_report_written_though_they_cannot_be_kept(
+    run: Run, model: Path, data_folder: Path, tmp_path: Path
 ) -> None:
     (model / "scores.json").mkdir()
-    code, output, messages = run("--model", model, "--data", data_folder)
+    report = tmp_path / "report.html"
+    code, output, messages = run("--model", model, "--data", data_folder, "--report", report)
     assert code == 2
     assert "CIDEr" in output
-    assert "cannot write" in messages
+    assert "scores.json: Is a directory" in messages
+    assert "--output names another folder" in messages
+    assert report.stat().st_size > 10_000
+    # What can't be written as its folder is a file is told like a read-only one.
+    code, _, messages = run(
+        "--model",
+        model,
+        "--data",
+        data_folder,
+        "--output",
+        tmp_path / "o",
+        "--report",
+        report / "x",
+    )
+    assert code == 2
+    assert f"cannot write {report / 'x'}" in messages
+    assert (tmp_path / "o" / "scores.json").exists()
+
+
+def test_scores_are_kept_for_each_data_set_and_shipped_models_stay_as_they_came(
+    run: Run, own_photos: list, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(result_files, "models_folder", lambda: tmp_path / "models")
+    shipped = shipped_folder() / "flickr8k"
+    before = {path.name: path.stat().st_mtime_ns for path in shipped.iterdir()}
+    code, _, messages = run("--model", "flickr8k", *own_photos, "--views", 1, "--beam", 1)
+    assert code == 0, messages
+    assert {path.name: path.stat().st_mtime_ns for path in shipped.iterdir()} == before
+    kept = tmp_path / "models" / "scores" / "flickr8k"
+    names = {f"{tmp_path.name}-scores.json", f"{tmp_path.name}-predictions.jsonl"}
+    assert {path.name for path in kept.iterdir()} == names
+    assert str(kept) in messages
+
+
+def test_the_names_of_an_evaluations_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert result_files.results_prefix(tmp_path / "holiday", False, False) == "holiday-"
+    assert result_files.results_prefix(tmp_path / "holiday", False, True) == "ensemble-holiday-"
+    assert result_files.results_prefix(tmp_path, True, False) == ""
+    assert result_files.results_prefix(Path("/"), False, False) == "photos-"
+    assert result_files.results_folder(tmp_path) == tmp_path.resolve()
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # a read-only disk
+    assert result_files.results_folder(tmp_path).parts[-2:] == ("scores", tmp_path.name)
 
 
 def test_a_wide_beam_takes_fewer_photos_at_once(

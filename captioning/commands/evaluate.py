@@ -24,6 +24,7 @@ from captioning.errors import CaptioningError
 
 if TYPE_CHECKING:
     from captioning.data.prepared import Prepared
+    from captioning.evaluation.evaluation import Evaluation
     from captioning.inference.captioner import Captioner
 
 
@@ -57,6 +58,13 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
         action="store_true",
         help="also score photos the model was trained on",
     )
+    add(
+        "--output",
+        type=Path,
+        metavar="FOLDER",
+        help="where scores and captions are kept (default: the model's folder; for models that "
+        "come with the project scores/NAME beside the trained models)",
+    )
     add("--no-meteor", action="store_true", help="without METEOR, which needs Java")
     add("--report", type=Path, metavar="FILE", help="also write a report, one HTML file")
     add(
@@ -78,10 +86,13 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
 def check_arguments(options: argparse.Namespace) -> None:
     """Raise `CaptioningError` for values that don't fit each other or the models."""
     from captioning.evaluation.model_card import check_card
+    from captioning.files.folders import check_room_for_folder
     from captioning.inference.description import read_description, read_ensemble_description
 
     check_decoding(options)
     report = options.report
+    if options.output:
+        check_room_for_folder(options.output)
     if options.card:
         check_card(options.card)  # now, not after the evaluation
     refuse(
@@ -148,7 +159,7 @@ def read_photos(
 
 
 def main(arguments: Sequence[str] | None = None, program: str | None = None) -> int:
-    """Caption, score, print, and write scores and captions into the model's folder."""
+    """Caption, score, print, and keep scores and captions."""
     options = parse_arguments(arguments, program)
     check_arguments(options)
     began = time.perf_counter()
@@ -158,7 +169,6 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
         import jinja2  # noqa: F401
         import matplotlib  # noqa: F401
     from captioning.evaluation.evaluation import evaluate
-    from captioning.evaluation.result_files import write_evaluation
     from captioning.evaluation.summary_text import summary_text
     from captioning.inference.loading import load
 
@@ -186,16 +196,48 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
             else summary_text(result.summary),
             flush=True,
         )
-        write_evaluation(result, options.model[0], is_ensemble=len(options.model) > 1)
-        if options.card:
-            from captioning.evaluation.model_card import write_card
+        keep_results(options, result, captioners[0], prepared)
+        del prepared  # its grids are a memory map: Windows removes no folder with mapped files
+    print(f"{time.perf_counter() - began:.1f} s", file=sys.stderr)
+    return 0
 
+
+def keep_results(
+    options: argparse.Namespace, result: "Evaluation", captioner: "Captioner", prepared: "Prepared"
+) -> None:
+    """Write scores and captions, the card and the report: each of them, whatever the others do.
+
+    Raises `CaptioningError` with all that could not be written.
+    """
+    from captioning.evaluation.model_card import write_card
+    from captioning.evaluation.overlap import is_trained_on
+    from captioning.evaluation.result_files import (
+        results_folder,
+        results_prefix,
+        write_evaluation,
+    )
+
+    data, own = options.images or options.data, is_trained_on(captioner, prepared)
+    folder = options.output or results_folder(options.model[0])
+    prefix = "" if options.output else results_prefix(data, own, len(options.model) > 1)
+    failed = []
+    try:
+        write_evaluation(result, folder, prefix)
+        print(f"{folder}: {prefix}scores.json, {prefix}predictions.jsonl", file=sys.stderr)
+    except CaptioningError as error:
+        failed.append(f"{error}; --output names another folder")
+    try:
+        if options.card:
             write_card(options.card, result.summary)
+    except CaptioningError as error:
+        failed.append(str(error))
+    try:
         if options.report:
             from captioning.evaluation.report import write_report
 
             photos = options.photos or options.images or Path("Flicker8k_Dataset")
-            write_report(result, captioners[0], prepared, options.model, photos, options.report)
-        del prepared  # its grids are a memory map: Windows removes no folder with mapped files
-    print(f"{time.perf_counter() - began:.1f} s", file=sys.stderr)
-    return 0
+            write_report(result, captioner, prepared, options.model, photos, options.report)
+    except CaptioningError as error:
+        failed.append(str(error))
+    if failed:
+        raise CaptioningError("; ".join(failed))

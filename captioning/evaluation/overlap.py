@@ -45,3 +45,13 @@ def training_captions(captioner: Captioner, prepared: Prepared) -> list[str]:
     if own is not None and len(own) < len(train):
         return []
     return [row for name in train for row in prepared.captions[name]]
+
+
+def is_trained_on(captioner: Captioner, prepared: Prepared) -> bool:
+    """Whether these are the data of the model's training: it has seen most of their train split.
+
+    True as well where the model's folder doesn't say what it was trained on.
+    """
+    train = prepared.splits.get("train", [])
+    own = trained_on(captioner.trained_model.folder, train, prepared.features.contents)
+    return own is None or 2 * len(own) > len(train)

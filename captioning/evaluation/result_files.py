@@ -1,19 +1,42 @@
-"""The files of an evaluation in a model's folder: `scores.json` and `predictions.jsonl`."""
+"""The files of an evaluation: `scores.json` and `predictions.jsonl`, and where they go."""
 
+import os
 from pathlib import Path
 
 from captioning.evaluation.evaluation import Evaluation
 from captioning.files.text import json_text, write_json, write_text
+from captioning.inference.models import SHIPPED, models_folder, shipped_folder
 
 
-def write_evaluation(result: Evaluation, folder: Path, is_ensemble: bool = False) -> None:
+def results_folder(model: Path) -> Path:
+    """Where evaluations of a model are kept: its own folder, if it was trained here.
+
+    A model that comes with the project stays as it came, and a read-only folder can't be written
+    to: then it is `scores/NAME` beside the trained models.
+    """
+    model = model.resolve()
+    is_shipped = model.parent == shipped_folder().resolve() and model.name in SHIPPED
+    if not is_shipped and os.access(model, os.W_OK):
+        return model
+    return models_folder() / "scores" / model.name
+
+
+def results_prefix(data: Path, is_own_data: bool, is_ensemble: bool) -> str:
+    """What the names of an evaluation's files begin with, so that none replaces another's.
+
+    data: the folder of the photos or of what was prepared of them; is_own_data: whether the model
+    was trained on them, whose files have the plain names.
+    """
+    ensemble = "ensemble-" if is_ensemble else ""
+    return ensemble if is_own_data else f"{ensemble}{data.resolve().name or 'photos'}-"
+
+
+def write_evaluation(result: Evaluation, folder: Path, prefix: str = "") -> None:
     """Write the summary and, a line a photo, the captions with all it takes to score them again.
 
-    An ensemble's files are `ensemble-scores.json` and `ensemble-predictions.jsonl`, so that they
-    don't replace those of the first member, whose folder it is. Raises `CaptioningError` when a
-    file can't be written.
+    prefix: of the files' names, as `results_prefix` gives it. Raises `CaptioningError` when a file
+    can't be written.
     """
-    prefix = "ensemble-" if is_ensemble else ""
     write_json(folder / f"{prefix}scores.json", result.summary)
     cider = result.scores.cider
     rows = [

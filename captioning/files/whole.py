@@ -6,7 +6,7 @@ it after a kill, has the old content or the new one, never a part of either.
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from captioning.errors import CaptioningError
@@ -20,12 +20,12 @@ def written_whole(path: Path) -> Iterator[Path]:
     `CaptioningError` when the disk refuses (full, read-only). The folder is made.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
     # Beside it, not in /tmp: a rename works within one disk only. The suffix stays last, as Keras
     # and Matplotlib choose the format by it. 40 letters of the stem: a name may have 255 bytes,
     # and a letter up to four. The process' number keeps two writers apart.
     beside = path.with_name(f".{path.stem[:40]}.{os.getpid()}{path.suffix}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield beside
         _flush_to_disk(beside)  # else a power cut could leave the new name with no content
         beside.replace(path)
@@ -34,7 +34,8 @@ def written_whole(path: Path) -> Iterator[Path]:
             f"cannot write {path}: {error.strerror or error}; nothing was changed there"
         ) from error
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # it was never made, as nothing can be written here
+            beside.unlink(missing_ok=True)
 
 
 def _flush_to_disk(path: Path) -> None:
