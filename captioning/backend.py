@@ -3,14 +3,19 @@
 Keras is imported inside the functions: to import it takes seconds, and `--help` must not wait.
 """
 
+import json
 import logging
 import os
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+BACKENDS = ("tensorflow", "jax", "torch", "openvino")
+"""Those of Keras 3."""
 
 BFLOAT16_FLAGS = {"avx512_bf16", "amx_bf16"}
 """Flags in /proc/cpuinfo of processors that multiply bfloat16 faster than float32."""
@@ -21,7 +26,11 @@ def import_keras() -> None:
 
     TensorFlow writes some of them from C++ before its own log level counts; they would hide the
     messages that a user can act on. When the import fails, everything is shown.
+
+    What `~/.keras/keras.json` says was written for other projects: the backend that it names is
+    taken where it is installed; numbers are float32 and pictures (height, width, channels) here.
     """
+    _settle_backend()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     # Keras imports these where they are installed, to draw galleries and to show tables in
@@ -36,9 +45,29 @@ def import_keras() -> None:
             keras.ops.zeros(1)  # the backend writes the rest when it first computes
             # Again: in a notebook TensorFlow's import sets its level back, and writes into cells.
             logging.getLogger("tensorflow").setLevel(logging.ERROR)
+            # A model's file doesn't say how Keras was set when it was made: the layers of another
+            # order of axes have other shapes, and sums in float16 overflow.
+            if keras.config.floatx() != "float32":
+                keras.config.set_floatx("float32")
+                keras.config.set_dtype_policy("float32")
+            keras.config.set_image_data_format("channels_last")
     finally:
         for name in blocked:
             del sys.modules[name]
+
+
+def _settle_backend() -> None:
+    """Let Keras start with TensorFlow, unless a backend is named that is installed here."""
+    if "KERAS_BACKEND" in os.environ:
+        return
+    folder = os.environ.get("KERAS_HOME") or Path("~/.keras").expanduser()
+    try:
+        name = json.loads((Path(folder) / "keras.json").read_text(encoding="utf-8"))["backend"]
+        known = name in BACKENDS and find_spec(name) is not None
+    except (OSError, ValueError, LookupError, TypeError, RuntimeError):
+        known = False
+    if not known:  # "theano", of a Keras of long ago
+        os.environ["KERAS_BACKEND"] = "tensorflow"
 
 
 @contextmanager

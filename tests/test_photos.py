@@ -2,14 +2,17 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from captioning.commands.caption import report_left_out
 from captioning.data.photos import IMAGE_ENDINGS, list_photos, photos_of
-from captioning.errors import CaptioningError
+from captioning.data.prepared import read_prepared
+from captioning.errors import CaptioningError, command_line
 from captioning.files.folders import check_folder
 from captioning.files.locks import only_run
+from captioning.vision.features import Features, read_features
 from captioning.vision.images import formats, open_image
 
 
@@ -124,3 +127,33 @@ def test_a_file_where_a_folder_is_needed_is_called_a_file(tmp_path: Path) -> Non
         only_run(file / "models"),
     ):
         pass
+
+
+def test_before_features_py_the_command_that_makes_its_files_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CaptioningError, match=r"nowhere is missing; make it with: .*features"):
+        read_prepared(tmp_path / "nowhere")
+    (tmp_path / "descriptions.txt").touch()
+    with pytest.raises(CaptioningError) as raised:
+        read_prepared(tmp_path)
+    assert str(raised.value) == (
+        f"splits.json, tokenizer.p, features.json, features.p are missing in {tmp_path}; "
+        f"make them with: {command_line('features')} --output {tmp_path}"
+    )
+    with pytest.raises(CaptioningError, match=r"features\.p are missing in .*--output"):
+        read_features(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("views", "rows", "expected"),
+    [
+        (1, {}, "the vectors have no grids, which this decoder reads; make them with: {} --grids"),
+        (3, {"a": [0]}, "only 1 there; make them with: {} --grids --views 3; or ask for fewer: "),
+    ],
+)
+def test_grids_that_are_wanted_name_the_script_that_makes_them(
+    views: int, rows: dict, expected: str
+) -> None:
+    features = Features({}, {}, grids=np.zeros((1, 1, 1)), rows=rows)
+    with pytest.raises(CaptioningError) as raised:
+        features.grid_rows(["a"], views)
+    assert expected.format(command_line("features")) in str(raised.value)

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 from captioning.backend import import_keras
 from captioning.commands.options import add_data, check_at_least, flag, model_folder, refuse
-from captioning.decoders.kinds import HEADS
+from captioning.decoders.kinds import HEADS, READ_GRIDS
 from captioning.errors import CaptioningError, command_line
 from captioning.training.settings import FINETUNING, SETTINGS, FinetuningSettings, TrainingSettings
 
@@ -128,6 +129,8 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
         decoder = options.decoder or read_description(options.initial)["decoder"]
     settings = settings_of(options, decoder)
     prepared = read_prepared(options.data)  # before Keras: wrong data are reported at once
+    if decoder in READ_GRIDS:
+        prepared.features.grid_rows(prepared.splits["train"])
     teacher_features = list(map(read_features, options.teacher_data))
 
     import_keras()
@@ -175,7 +178,24 @@ def check_arguments(options: argparse.Namespace) -> None:
             )
             for name, value in (("dropout", options.dropout), ("smoothing", options.smoothing))
         ),
-        (rate is not None and not rate > 0, f"--learning-rate {rate} is not above 0"),
+        (
+            rate is not None and not 0 < rate < math.inf,
+            f"--learning-rate {rate} is not a number above 0",
+        ),
+        *(
+            (
+                value is not None and not 0 <= value < math.inf,
+                f"{flag(name)} {value} is not a number from 0 on",
+            )
+            for name, value in (
+                ("weight_decay", options.weight_decay),
+                ("warm_up", options.warm_up),
+            )
+        ),
+        (
+            options.seed is not None and not 0 <= options.seed < 1 << 32,
+            f"--seed {options.seed} is not from 0 to {(1 << 32) - 1:,}",
+        ),
         (
             options.finetune and not (options.initial or options.resume),
             "--finetune wants a trained model: name it with --initial",

@@ -10,11 +10,11 @@ from captioning.data.descriptions import read_descriptions, write_descriptions
 from captioning.data.keras_tokenizer import tokenizer_of
 from captioning.data.text import CLEANING, CLEANINGS, FIRST_CLEANING, Tokenizer
 from captioning.errors import CaptioningError, command_line
-from captioning.files.folders import check_folder
+from captioning.files.folders import check_folder, check_parts
 from captioning.files.pickles import read_pickle, write_pickle
 from captioning.files.stand_ins import PickledTokenizer
 from captioning.files.text import read_json, write_json, write_text
-from captioning.vision.features import Features, read_features
+from captioning.vision.features import PARTS, Features, read_features
 
 _ORIGIN = "dataset.json"
 """What the captions are from, and by which rules they were cleaned."""
@@ -131,6 +131,7 @@ def read_prepared(folder: Path) -> Prepared:
     """
     folder = Path(folder)
     check_folder(folder, "the folder of prepared data", f"make it with: {command_line('features')}")
+    check_parts(folder, ("descriptions.txt", "splits.json", "tokenizer.p", *PARTS), "features")
     captions = read_descriptions(folder / "descriptions.txt")
     splits = read_prepared_splits(folder)
     tokenizer = read_tokenizer(folder / "tokenizer.p", _read_cleaning(folder))

@@ -18,10 +18,14 @@ from typing import Any
 import numpy as np
 
 from captioning.errors import CaptioningError, command_line
+from captioning.files.folders import check_folder, check_parts
 from captioning.files.pickles import read_pickle
 from captioning.files.text import read_json
 from captioning.vision.encoders import grid_shape
 from captioning.vision.stamps import Stamp, digest_of_file
+
+PARTS = ("features.json", "features.p")
+"""The files without which there are no vectors."""
 
 
 @dataclass
@@ -69,12 +73,21 @@ class Features:
         """
         kept = {len(self.rows.get(name, ())) for name in names} if self.grids is not None else {0}
         if min(kept) < views:
-            raise CaptioningError(
-                f"{views} {'views' if views > 1 else 'grid'} of each photo wanted, but only "
-                f"{min(kept)} there; run {command_line('features')} with --grids --views {views}, "
-                "or ask for fewer with --views"
-            )
+            raise CaptioningError(_too_few(min(kept), views))
         return np.array([self.rows[name] for name in names])  # (photos, views)
+
+
+def _too_few(kept: int, views: int) -> str:
+    """What to do when only `kept` grids of each photo are there, and `views` are wanted."""
+    features = command_line("features")
+    if views == 1:
+        what = "the vectors have no grids, which this decoder reads"
+        return f"{what}; make them with: {features} --grids"
+    again = f"{features} --grids --views {views}"
+    fewer = f"; or ask for fewer: {command_line('evaluate')} --views {kept}" if kept else ""
+    return (
+        f"{views} views of each photo wanted, but only {kept} there; make them with: {again}{fewer}"
+    )
 
 
 def read_features(folder: Path) -> Features:
@@ -83,6 +96,8 @@ def read_features(folder: Path) -> Features:
     Raises `CaptioningError` when a part is missing, damaged, or does not fit the others.
     """
     folder = Path(folder)
+    check_folder(folder, "the folder of vectors", f"make it with: {command_line('features')}")
+    check_parts(folder, PARTS, "features")
     description = checked_description(
         read_json(folder / "features.json", "the description of the vectors"), folder
     )
