@@ -1,8 +1,11 @@
 """The caption command as people want it: sentences, templates, captions that are there already."""
 
+import base64
 import csv
+import io
 import json
 import shutil
+from importlib import import_module
 from pathlib import Path
 
 import pyexiv2
@@ -11,6 +14,7 @@ from PIL import Image
 
 from captioning.commands.caption import main
 from captioning.errors import CaptioningError
+from captioning.inference.captioner import Caption
 from captioning.output.tally import Tally
 from captioning.output.xmp_sidecars import read_xmp
 from tests.conftest import ROOT
@@ -207,3 +211,32 @@ def test_the_last_line_counts_every_photo(tally: Tally, line: str) -> None:
     assert tally.line(["captions.csv"]) == line
     assert tally.line([]) == line.removesuffix(" → captions.csv")
     assert tally.line(["a", "b"]).endswith("→ a and b")
+
+
+@pytest.mark.parametrize("name", ["caption", "features", "train", "evaluate", "export", "demo"])
+def test_the_examples_in_help_are_commands_that_work(
+    name: str, capsys: pytest.CaptureFixture
+) -> None:
+    command = import_module(f"captioning.commands.{name}")
+    with pytest.raises(SystemExit):
+        command.parse_arguments(["--help"], None)
+    said = capsys.readouterr().out
+    assert "None" not in said and "False" not in said
+    examples = [line for line in said.split("examples:")[1].splitlines() if line.startswith("  p")]
+    assert len(examples) > 1
+    for example in examples:
+        command.parse_arguments(example.split()[2:], None)
+
+
+def test_a_notebook_shows_the_photo_with_its_caption(tmp_path: Path) -> None:
+    photo = tmp_path / "<b>.jpg"
+    shutil.copy(SAMPLES / "hopper.jpg", photo)
+    shown = Caption(photo, 'a "man"', -0.5, familiar=0.25)._repr_html_()
+    assert '<img src="data:image/jpeg;base64,' in shown
+    assert 'alt="a &quot;man&quot;"' in shown
+    assert "&lt;b&gt;.jpg, familiar 25.0%" in shown
+    with Image.open(io.BytesIO(base64.b64decode(shown.split("base64,")[1].split('"')[0]))) as image:
+        assert max(image.size) <= 360
+    photo.unlink()
+    assert "<img" not in Caption(photo, "a man", -0.5)._repr_html_()
+    assert Caption(photo, error="no <image>")._repr_html_().endswith(": no &lt;image&gt;</p>")

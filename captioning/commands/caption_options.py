@@ -15,11 +15,19 @@ from captioning.commands.options import (
     check_at_least,
     check_decoding,
     check_range,
+    command_parser,
     model_folder,
     refuse,
 )
-from captioning.errors import CaptioningError, command_line
+from captioning.errors import CaptioningError
 from captioning.output.existing import EXISTING
+
+EXAMPLES = {
+    "photo.jpg": "one caption",
+    "holiday/ -o captions.csv": "of a folder, as a table",
+    "holiday/ --sentence --max-characters 125": "alt texts",
+    "holiday/ --format xmp --dry-run": "what would be written",
+}
 
 FORMATS = ("text", "csv", "jsonl", "html", "sidecar", "xmp")
 PHOTO_FILES = ("sidecar", "xmp")
@@ -34,11 +42,13 @@ ENDINGS = {
 
 def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> argparse.Namespace:
     """The command line; program: how help calls the command."""
-    parser = argparse.ArgumentParser(
-        prog=program,
-        description=f"Caption photos: {command_line('caption')} image.jpg",
-        epilog="Captions go to standard output, messages to standard error. Exit code: 0 all "
-        "photos captioned, 1 some of several could not be, 2 a wrong argument or photo.",
+    parser = command_parser(
+        "caption",
+        program,
+        "Caption photos.",
+        EXAMPLES,
+        "Captions go to standard output, messages to standard error. Exit code: 0 all photos "
+        "captioned, 1 some of several could not be, 2 a wrong argument or photo.",
     )
     add = parser.add_argument
     add("paths", type=Path, nargs="*", metavar="PATH", help="photos, or folders of photos")

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from captioning.backend import import_keras
+from captioning.commands.options import command_parser
 from captioning.errors import CaptioningError, command_line
 
 if TYPE_CHECKING:
@@ -23,9 +24,8 @@ if TYPE_CHECKING:
 
 def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> argparse.Namespace:
     """The command line; program: how help calls the command."""
-    parser = argparse.ArgumentParser(
-        prog=program,
-        description=__doc__,
+    parser = command_parser(
+        "demo", program, __doc__, {"": "all of it", "--scenes 200 --epochs 2": "a quick look"}
     )
     default = "(default: %(default)s)"
     add = parser.add_argument

@@ -16,6 +16,7 @@ from captioning.commands.options import (
     add_runtime,
     add_weights,
     check_decoding,
+    command_parser,
     decoding_of,
     model_folder,
     refuse,
@@ -28,9 +29,16 @@ if TYPE_CHECKING:
     from captioning.inference.captioner import Captioner
 
 
+EXAMPLES = {
+    "--model models/trained": "on the dev split of --data",
+    "--model models/trained --split test --beam 5": "other photos, a wider search",
+    "--model models/trained --report report.html": "with a page to look at",
+}
+
+
 def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> argparse.Namespace:
     """The command line; program: how help calls the command."""
-    parser = argparse.ArgumentParser(prog=program, description=__doc__)
+    parser = command_parser("evaluate", program, __doc__, EXAMPLES)
     add = parser.add_argument
     add(
         "--model",
@@ -79,7 +87,12 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
         metavar="FOLDER",
         help="the photos that the report shows (default: --images, otherwise Flicker8k_Dataset)",
     )
-    add("--format", choices=["text", "json"], default="text", help="how to print the scores")
+    add(
+        "--format",
+        choices=["text", "json"],
+        default="text",
+        help="how to print the scores (default: %(default)s)",
+    )
     return parser.parse_args(arguments)
 
 

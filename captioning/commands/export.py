@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from captioning.commands.options import add_weights, model_folder
+from captioning.commands.options import add_weights, command_parser, model_folder
 from captioning.errors import CaptioningError, command_line
 
 if TYPE_CHECKING:
@@ -21,10 +21,15 @@ CLOSEST = 1e-3
 
 def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> argparse.Namespace:
     """The command line; program: how help calls the command."""
-    parser = argparse.ArgumentParser(
-        prog=program,
-        description=__doc__,
-        epilog="The graphs go into the model's folder: decoder_photo.onnx and decoder_step.onnx, "
+    parser = command_parser(
+        "export",
+        program,
+        __doc__,
+        {
+            "models/trained": "compared on the samples",
+            "models/trained -i holiday/": "on photos of your own",
+        },
+        "The graphs go into the model's folder: decoder_photo.onnx and decoder_step.onnx, "
         "and encoder.onnx where the encoder's weights don't come by pip.",
     )
     add = parser.add_argument

@@ -17,6 +17,7 @@ from captioning.commands.options import (
     add_weights,
     check_at_least,
     check_views,
+    command_parser,
     model_folder,
     refuse,
 )
@@ -33,9 +34,17 @@ IMAGES, TEXT = Path("Flicker8k_Dataset"), Path("Flickr_8k_text")
 AFTER_STOP = "the same command continues from here"
 
 
+EXAMPLES = {
+    "--download": "Flickr8k, fetched first (1.1 GB)",
+    "--data captions.csv --images photos/": "a dataset of your own",
+    "--encoder efficientnet-lite2 --grids": "for decoders with attention",
+    "--check": "only look for what is wrong",
+}
+
+
 def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> argparse.Namespace:
     """The command line; program: how help calls the command."""
-    parser = argparse.ArgumentParser(prog=program, description=__doc__)
+    parser = command_parser("features", program, __doc__, EXAMPLES)
     add_input(parser.add_argument)
     add_encoding(parser.add_argument)
     return parser.parse_args(arguments)

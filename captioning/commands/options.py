@@ -1,6 +1,7 @@
 """Options that several commands have, and checks of values: each declared in one place."""
 
 import argparse
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,36 @@ from captioning.errors import CaptioningError, command_line
 MAX_PIXELS = 200_000_000
 """The same as `vision.images.MAX_PIXELS`, without importing Pillow: help must not wait for it."""
 
+WIDTH = 80
+"""Columns of the sentences in help."""
+
 OWN = "(default: the model's own)"
 
 DEFAULT_MODEL = "(default: the one trained last here, otherwise one that comes with the project)"
 """What `choose_model` does, for help."""
+
+
+def command_parser(
+    command: str,
+    program: str | None,
+    description: str | None,
+    examples: dict[str, str],
+    more: str = "",
+) -> argparse.ArgumentParser:
+    """A command's parser, whose help ends in examples.
+
+    program: how help calls the command; examples: {arguments: what they do}; more: what is said
+    after them.
+    """
+    typed = command_line(command)
+    rows = [f"  {f'{typed} {given}'.rstrip()}\n      {said}" for given, said in examples.items()]
+    return argparse.ArgumentParser(
+        prog=program,
+        description=textwrap.fill(" ".join((description or "").split()), WIDTH),
+        epilog="\n".join(["examples:", *rows, "", textwrap.fill(more, WIDTH)]).rstrip(),
+        # The lines of the examples stay as they are.
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
 
 
 def model_folder(given: str) -> Path:

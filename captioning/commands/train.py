@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from captioning.backend import import_keras
-from captioning.commands.options import add_data, check_at_least, flag, model_folder, refuse
+from captioning.commands.options import (
+    add_data,
+    check_at_least,
+    command_parser,
+    flag,
+    model_folder,
+    refuse,
+)
 from captioning.decoders.kinds import HEADS, READ_GRIDS
 from captioning.errors import CaptioningError, command_line
 from captioning.training.settings import FINETUNING, SETTINGS, FinetuningSettings, TrainingSettings
@@ -17,13 +24,23 @@ from captioning.training.settings import FINETUNING, SETTINGS, FinetuningSetting
 AFTER_STOP = "the same command with --resume continues"
 
 
+EXAMPLES = {
+    "": "a merge model, on what features wrote",
+    "--resume": "go on after a stop",
+    "--decoder transformer": "a better one; features wants --grids",
+    "--finetune cider --initial models/trained --output models/finetuned": "on CIDEr",
+}
+
+
 def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> argparse.Namespace:
     """The command line; program: how help calls the command."""
-    parser = argparse.ArgumentParser(
-        prog=program,
-        description=__doc__,
-        epilog="Where no default is given, each decoder has its own; they are in "
-        "captioning/training/settings.py.",
+    parser = command_parser(
+        "train",
+        program,
+        __doc__,
+        EXAMPLES,
+        "With --finetune other defaults hold for --epochs, --batch-size, --learning-rate and "
+        "--patience; they are in captioning/training/settings.py.",
     )
     add_start(parser.add_argument)
     add_model(parser.add_argument)
@@ -83,31 +100,54 @@ def add_model(add: Callable[..., Any]) -> None:
         choices=list(SETTINGS),
         help="merge reads the photo's vector, the others attend to its grid (default: merge)",
     )
-    add("--width", type=int, help="size of embeddings and hidden states")
-    add("--depth", type=int, help="layers of the transformer")
-    add("--dropout", type=float, help="dropout rate")
+    add("--width", type=int, help=f"size of embeddings and hidden states {own('width')}")
+    add("--depth", type=int, help=f"layers of the transformer {own('depth')}")
+    add("--dropout", type=float, help=f"dropout rate {own('dropout')}")
 
 
 def add_optimisation(add: Callable[..., Any]) -> None:
     """The options on the loss, the optimiser and when to stop."""
-    add("--epochs", type=int, help="at most this many")
+    add("--epochs", type=int, help=f"at most this many {own('epochs')}")
     add(
         "--batch-size",
         type=int,
-        help="captions per batch for merge, photos with all their captions for the others",
+        help="captions per batch for merge, photos with all their captions for the others "
+        f"{own('batch_size')}",
     )
-    add("--smoothing", type=float, help="label smoothing: share of each target over all words")
-    add("--learning-rate", type=float, help="Adam's, at its peak")
-    add("--weight-decay", type=float, help="decoupled, as in AdamW")
+    add(
+        "--smoothing",
+        type=float,
+        help=f"label smoothing: share of each target over all words {own('smoothing')}",
+    )
+    add("--learning-rate", type=float, help=f"Adam's, at its peak {own('learning_rate')}")
+    add("--weight-decay", type=float, help=f"decoupled, as in AdamW {own('weight_decay')}")
     add(
         "--schedule",
         choices=["plateau", "cosine"],
         help="of the learning rate: cut it when the dev loss stops falling, or lower it along half "
-        "a cosine until the last epoch",
+        f"a cosine until the last epoch {own('schedule')}",
     )
-    add("--warm-up", type=float, metavar="EPOCHS", help="with cosine: linear warm-up")
-    add("--patience", type=int, help="stop after so many epochs without improvement on dev")
-    add("--seed", type=int, help="the same seed gives the same weights")
+    add(
+        "--warm-up",
+        type=float,
+        metavar="EPOCHS",
+        help=f"with cosine: linear warm-up {own('warm_up')}",
+    )
+    add(
+        "--patience",
+        type=int,
+        help=f"stop after so many epochs without improvement on dev {own('patience')}",
+    )
+    add("--seed", type=int, help=f"the same seed gives the same weights {own('seed')}")
+
+
+def own(setting: str) -> str:
+    """The defaults of a setting, for help: one, or that of each decoder."""
+    defaults = {decoder: getattr(settings, setting) for decoder, settings in SETTINGS.items()}
+    values = {str(value) for value in defaults.values()}
+    if len(values) == 1:
+        return f"(default: {values.pop()})"
+    return f"(default: {', '.join(f'{decoder} {value}' for decoder, value in defaults.items())})"
 
 
 def main(arguments: Sequence[str] | None = None, program: str | None = None) -> int:

@@ -4,21 +4,26 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from html import escape
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from captioning.errors import shown
 from captioning.inference.caption_decoder import CaptionDecoder
 from captioning.inference.familiarity import Familiarity
 from captioning.inference.settings import DecodingSettings
 from captioning.vision.batches import encode_views, read_batches
 from captioning.vision.encoders import PhotoEncoder
-from captioning.vision.images import MAX_PIXELS
+from captioning.vision.images import MAX_PIXELS, UnreadableImageError, as_data, open_image
 
 PHOTOS_AT_ONCE = 16
 """Photos that are read and encoded side by side."""
+
+NOTEBOOK = 360
+"""Pixels of a photo's longer side in a notebook."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,23 @@ class Caption:
     best: list[tuple[str, float]] = field(default_factory=list)
     error: str | None = None
     familiar: float | None = None
+
+    def _repr_html_(self) -> str:
+        """The photo over its caption, as notebooks show it; or why there is none."""
+        name, text = escape(shown(str(self.image))), escape(self.caption)
+        if self.error:
+            return f"<p>{name}: {escape(shown(self.error))}</p>"
+        about = name if self.familiar is None else f"{name}, familiar {self.familiar:.1%}"
+        try:
+            photo = open_image(self.image)
+        except UnreadableImageError:  # moved since
+            picture = ""
+        else:
+            photo.thumbnail((NOTEBOOK, NOTEBOOK))
+            picture = f'<img src="{as_data(photo)}" alt="{text}">'
+        return (
+            f"<figure>{picture}<figcaption>{text}<br><small>{about}</small></figcaption></figure>"
+        )
 
 
 class Captioner:
