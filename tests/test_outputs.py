@@ -1,5 +1,6 @@
 """Outputs: what a killed run leaves, two runs at once, sidecars, copies with descriptions."""
 
+import errno
 import io
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 from PIL import Image
 
 from captioning.errors import CaptioningError
+from captioning.files.text import write_text
 from captioning.inference.captioner import Caption
 from captioning.output.embedding import describe_image, read_description, write_copy
 from captioning.output.existing import joined
@@ -24,6 +26,7 @@ from captioning.output.targets import (
     only_writer,
     refuse_existing,
     refuse_inside,
+    refuse_read_only,
     targets_of,
 )
 from tests.conftest import ROOT
@@ -312,3 +315,34 @@ def test_names_as_long_as_may_be_have_sidecars_or_a_reason(tmp_path: Path) -> No
             with pytest.raises(UnwritableError, match="too long"):
                 output.write(Caption(photo, "a dog"))
     assert len(list(tmp_path.iterdir())) == 7
+
+
+@pytest.mark.parametrize("fault", [errno.EROFS, errno.EACCES])
+def test_one_read_only_folder_among_others_costs_its_own_sidecars_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: int
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(fault, "Read-only file system")
+
+    monkeypatch.setattr(Path, "write_text", refuse)
+    with pytest.raises(UnwritableError, match="its folder can't be written to"):
+        write_sidecar(Caption(tmp_path / "a.jpg", "a dog"), tmp_path / "a.jpg.txt")
+
+
+def test_where_every_folder_is_read_only_it_is_said_before_anything_is_captioned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "b").mkdir()
+    targets = {Path("a.jpg"): tmp_path / "a.txt", Path("b.jpg"): tmp_path / "b" / "b.txt"}
+    monkeypatch.setattr("os.access", lambda path, _: path == tmp_path)
+    refuse_read_only(targets)  # one of the two can be written to
+    refuse_read_only({Path("a.jpg"): tmp_path / "to be made" / "a.txt"})
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(CaptioningError, match="can't be written to; name a folder .* with -o"):
+        refuse_read_only(targets)
+
+
+def test_a_file_whose_folder_cannot_be_made_is_named_without_a_traceback(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CaptioningError, match=r"cannot write .*x\.txt: "):
+        write_text(tmp_path / "file" / "deep" / "x.txt", "")

@@ -47,13 +47,15 @@ def open_sidecars(options: argparse.Namespace, photos: list[Path]) -> "PhotoFile
     """The sidecars of --format sidecar and xmp. Raises `CaptioningError` as `open_outputs`."""
     from captioning.output.photo_files import PhotoFiles
     from captioning.output.sidecars import read_sidecar, write_sidecar
-    from captioning.output.targets import refuse_existing, targets_of
+    from captioning.output.targets import refuse_existing, refuse_read_only, targets_of
     from captioning.output.xmp_sidecars import read_xmp, write_xmp
 
     is_xmp = options.format == "xmp"
     read, write = (read_xmp, write_xmp) if is_xmp else (read_sidecar, write_sidecar)
     ending = ".xmp" if is_xmp else ".txt"
     targets = targets_of(photos, options.image, options.output, ending, options.short_names)
+    if not options.dry_run:
+        refuse_read_only(targets)
     files = PhotoFiles(
         targets,
         lambda photo: read(targets[photo]),

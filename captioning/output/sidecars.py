@@ -30,14 +30,17 @@ def write_sidecar(caption: Caption, sidecar: Path) -> None:
     try:
         write_text(sidecar, f"{caption.caption}\n" if caption.caption else "")
     except CaptioningError as error:
-        refuse_long_name(error, ".txt")
+        blame_photo(error, ".txt")
         raise
 
 
-def refuse_long_name(error: CaptioningError, ending: str) -> None:
-    """Raise `UnwritableError` if `error` came of a name that is too long with this ending.
+def blame_photo(error: CaptioningError, ending: str) -> None:
+    """Raise `UnwritableError` if `error` came of this photo's name, too long with this ending.
 
-    That is this photo's fault alone: the others still have sidecars.
+    That is this photo's fault alone: the others still have sidecars. So is a folder that is
+    read-only among others that are not.
     """
     if getattr(error.__cause__, "errno", None) == errno.ENAMETOOLONG:
         raise UnwritableError(f"its name is too long to append {ending}") from None
+    if getattr(error.__cause__, "errno", None) in (errno.EACCES, errno.EPERM, errno.EROFS):
+        raise UnwritableError(f"its folder can't be written to ({error.__cause__})") from None

@@ -95,3 +95,12 @@ def stat_or_none(path: Path) -> os.stat_result | None:
         return path.stat()
     except OSError:
         return None
+
+
+def refuse_read_only(targets: dict[Path, Path]) -> None:
+    """Raise `CaptioningError` if nothing can be written into any of the targets' folders."""
+    folders = {target.parent for target in targets.values() if target.parent.is_dir()}
+    if folders and not any(os.access(folder, os.W_OK) for folder in folders):
+        raise CaptioningError(
+            f"{sorted(folders)[0]} can't be written to; name a folder for the results with -o"
+        )

@@ -14,7 +14,7 @@ from xml.parsers import expat
 from captioning.errors import CaptioningError
 from captioning.files.whole import written_whole
 from captioning.inference.captioner import Caption
-from captioning.output.sidecars import refuse_long_name
+from captioning.output.sidecars import blame_photo
 from captioning.output.targets import UnwritableError, stat_or_none
 
 LARGEST = 16 << 20
@@ -72,7 +72,7 @@ def write_xmp(caption: Caption, sidecar: Path) -> None:
         with written_whole(sidecar) as beside:
             beside.write_text(packet, encoding="utf-8", newline="\n")
     except CaptioningError as error:
-        refuse_long_name(error, ".xmp")
+        blame_photo(error, ".xmp")
         raise
 
 
