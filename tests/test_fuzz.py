@@ -9,6 +9,7 @@ import pickle
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -18,9 +19,12 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from captioning.data.captions import read_captions
+from captioning.data.dataset import dataset_of
 from captioning.data.descriptions import read_descriptions, write_descriptions
 from captioning.data.keras_tokenizer import read_keras_tokenizer
+from captioning.data.names import match_names
 from captioning.data.prepared import read_prepared_splits, read_tokenizer
+from captioning.data.recognise import open_dataset
 from captioning.data.splits import read_splits
 from captioning.errors import CaptioningError
 from captioning.files.pickles import read_pickle, write_pickle
@@ -30,6 +34,7 @@ from captioning.vision.features import read_features
 from captioning.vision.images import UnreadableImageError, open_image
 from captioning.vision.stamps import digest_of_file
 from tests.conftest import ROOT
+from tests.datasets import WRITERS
 from tests.odd_images import encoded, picture
 from tests.old_pickles import (
     MODULES,
@@ -318,7 +323,74 @@ def fuzz_images(data: st.DataObject) -> None:
         assert str(error)
 
 
+@cache
+def dataset_files() -> dict[str, dict[Path, bytes]]:
+    """A small dataset of each format: its files but for the photos, and what they hold."""
+    found = {}
+    for what, (_, write) in WRITERS.items():
+        here = folder() / "datasets" / what
+        here.mkdir(parents=True)
+        write(here)
+        files = [p for p in sorted(here.rglob("*")) if p.is_file() and p.suffix != ".jpg"]
+        found[what] = {path: path.read_bytes() for path in files}
+    return found
+
+
+@given(st.data(), contents | jsons, st.booleans())
+def fuzz_datasets(data: st.DataObject, content: bytes, is_changed: bool) -> None:
+    """A dataset in any format, one of its files replaced, or changed at a few places."""
+    what = data.draw(st.sampled_from(sorted(WRITERS)))
+    file, good = data.draw(st.sampled_from(sorted(dataset_files()[what].items())))
+    if is_changed:
+        changed = bytearray(good)
+        for _ in range(data.draw(st.integers(1, 4))):
+            place = data.draw(st.integers(0, max(len(changed) - 1, 0)))
+            changed[place : place + data.draw(st.integers(0, 4))] = data.draw(
+                st.binary(max_size=4) | words.map(str.encode)
+            )
+        content = bytes(changed)
+
+    def read() -> None:
+        dataset = dataset_of(open_dataset(folder() / "datasets" / what))
+        write_descriptions(dataset.captions).encode()
+        for name in dataset.photos[:3]:
+            with suppress(OSError):
+                dataset.photo(name).read_bytes()
+
+    # Another file at each time: pyarrow maps the one before.
+    file.unlink()
+    file.write_bytes(content)
+    try:
+        reads_or_refuses(read)
+    finally:
+        file.write_bytes(good)
+
+
+names_of_photos = st.lists(
+    st.text(max_size=6)
+    | st.lists(
+        st.sampled_from(
+            ["a", "B", "1", ".jpg", ".JPG", "/", "\\", "#0", " ", "..", "é", "e\u0301"]
+        ),
+        max_size=6,
+    ).map("".join),
+    max_size=6,
+)
+
+
+@given(names_of_photos, names_of_photos)
+@example(["a/1.jpg", "1.jpg"], ["b/1.jpg", "1.jpg"])
+def fuzz_names_of_photos(written: list[str], photos: list[str]) -> None:
+    """A name is matched with a photo that is there, one that is there with itself."""
+    found = match_names(written, list(dict.fromkeys(photos)), folder() / "none")
+    assert set(found) <= set(written)
+    assert set(found.values()) <= set(photos)
+    assert all(found[name] == name for name in written if name in photos)
+
+
 READERS = [
+    fuzz_datasets,
+    fuzz_names_of_photos,
     fuzz_tokens,
     fuzz_table,
     fuzz_split_lists,

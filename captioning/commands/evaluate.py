@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from captioning.commands.options import (
     add_data,
     add_decoding,
+    add_exclude_flickr8k,
     add_neutral,
     add_runtime,
     add_weights,
@@ -66,6 +67,7 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
         action="store_true",
         help="also score photos the model was trained on",
     )
+    add_exclude_flickr8k(add)
     add(
         "--output",
         type=Path,
@@ -140,6 +142,7 @@ def read_photos(
     views: how many of each photo are encoded; scratch: the folder for their grids. Raises
     `CaptioningError` for photos that a model was trained on, before any is encoded.
     """
+    from captioning.data.flickr8k_photos import wanted_flickr8k_names
     from captioning.data.prepared import read_prepared
     from captioning.evaluation.overlap import refuse_overlap
     from captioning.evaluation.photos import encode_folder, read_folder, split_photos
@@ -154,11 +157,16 @@ def read_photos(
         for folder in [] if options.allow_overlap else folders:
             refuse_overlap(names, split, folder, splits.get("train", []), contents)
 
+    leave_out = {}
+    if options.exclude_flickr8k is not None:
+        leave_out = wanted_flickr8k_names(options.exclude_flickr8k)
     if options.images is None:
         prepared = read_prepared(options.data)
+        drop_photos(prepared.splits, split, leave_out)
         check_overlap(prepared.splits, prepared.features.contents)
     else:
         dataset = read_folder(options.images, options.text, split)
+        drop_photos(dataset.splits, split, leave_out)
         names = dataset.splits[split]
         check_overlap(
             dataset.splits, {name: str(stamp_of(options.images / name)[2]) for name in names}
@@ -169,6 +177,31 @@ def read_photos(
     for captioner in captioners:
         check_encoder_fits(captioner, prepared)
     return prepared
+
+
+def drop_photos(splits: dict[str, list[str]], split: str, flickr8k: dict[str, str]) -> None:
+    """Take Flickr8k's photos out of a split, by their ids, and say how many; or that there are any.
+
+    flickr8k: {id: name} of the photos to drop, {} for none. Raises `CaptioningError` when no photo
+    would be left.
+    """
+    from captioning.data.flickr8k_photos import overlap_note, photo_id, read_flickr8k_names
+
+    names = splits.get(split, [])
+    kept = [name for name in names if photo_id(name) not in flickr8k]
+    if len(kept) == len(names):
+        note = overlap_note((), names, read_flickr8k_names(Path("Flickr_8k_text")))
+        if note:
+            print(f"note: {note}", file=sys.stderr)
+        return
+    if not kept:
+        raise CaptioningError(f"all {len(names):,} photos of the {split} split are Flickr8k's")
+    splits[split] = kept
+    print(
+        f"{len(names) - len(kept):,} photos of the {split} split are Flickr8k's, by their ids, and "
+        f"left out; {len(kept):,} are scored",
+        file=sys.stderr,
+    )
 
 
 def main(arguments: Sequence[str] | None = None, program: str | None = None) -> int:

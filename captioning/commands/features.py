@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from captioning.backend import import_keras
 from captioning.commands.options import (
+    add_exclude_flickr8k,
     add_max_pixels,
     add_weights,
     check_at_least,
@@ -114,6 +115,7 @@ def add_dataset(add: Callable[..., Any]) -> None:
         help="of a table: the captions; may be given several times",
     )
     add("--split-column", default="", metavar="NAME", help="of a table: train, val (dev) or test")
+    add_exclude_flickr8k(add)
     add(
         "--max-words",
         type=int,
@@ -160,6 +162,7 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     """Check the data, then write the three files; with --check, 1 if something is wrong."""
     options = parse_arguments(arguments, program)
     from captioning.data.dataset import dataset_of
+    from captioning.data.flickr8k_photos import overlap_note, read_flickr8k_names
     from captioning.data.text import CLEANING
     from captioning.files.locks import only_run
     from captioning.vision.encoders import check_encoder
@@ -179,8 +182,12 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
 
         download_flickr8k(options.images or IMAGES, options.text or TEXT)
     cleaning = tokenizer.cleaning if tokenizer else CLEANING
-    dataset = dataset_of(open_source(options), cleaning=cleaning, max_words=options.max_words)
+    source = open_source(options)
+    dataset = dataset_of(source, cleaning=cleaning, max_words=options.max_words)
     print(dataset.report(), file=sys.stderr)
+    note = overlap_note(source.files, dataset.photos, read_flickr8k_names(TEXT))
+    if note and options.exclude_flickr8k is None:
+        print(f"note: {note}", file=sys.stderr)
     with only_run(options.output):  # a second run would write the same files
         write_files(options, dataset, tokenizer)
     return 0
@@ -204,9 +211,20 @@ def open_source(options: argparse.Namespace) -> "Source":
     from captioning.data.source import Columns
 
     if options.data is None:
-        return open_folders(options.images or IMAGES, options.text or TEXT)
+        source = open_folders(options.images or IMAGES, options.text or TEXT)
+        return leave_out_flickr8k(options, source)
     columns = Columns(options.image_column, tuple(options.caption_column), options.split_column)
-    return open_dataset(options.data, options.data_format, options.images, columns)
+    source = open_dataset(options.data, options.data_format, options.images, columns)
+    return leave_out_flickr8k(options, source)
+
+
+def leave_out_flickr8k(options: argparse.Namespace, source: "Source") -> "Source":
+    """The source, without Flickr8k's photos where that is asked for."""
+    from captioning.data.flickr8k_photos import wanted_flickr8k_names, without_flickr8k
+
+    if options.exclude_flickr8k is None:
+        return source
+    return without_flickr8k(source, wanted_flickr8k_names(options.exclude_flickr8k))
 
 
 def follow_model(options: argparse.Namespace) -> "Tokenizer":

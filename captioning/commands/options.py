@@ -80,6 +80,19 @@ def add_data(add: Callable[..., Any]) -> None:
     )
 
 
+def add_exclude_flickr8k(add: Callable[..., Any]) -> None:
+    """--exclude-flickr8k: Flickr30k holds its photos."""
+    add(
+        "--exclude-flickr8k",
+        type=Path,
+        nargs="?",
+        const=Path("Flickr_8k_text"),
+        metavar="FOLDER",
+        help="leave out Flickr8k's photos, by their ids, of which Flickr30k has all; FOLDER holds "
+        "Flickr8k's text files (default: Flickr_8k_text)",
+    )
+
+
 def add_max_pixels(add: Callable[..., Any]) -> None:
     """--max-pixels: larger photos are skipped, as a small file can hold a huge photo."""
     add(

@@ -134,6 +134,7 @@ def _check_captions(photos: set[str], contents: Contents) -> Iterator[Finding]:
     yield Finding(written, False, contents.renamed)
     cut = "captions in scripts without spaces, cut into characters"
     yield Finding(cut, False, contents.cut)
+    yield Finding("names that are not Unicode, left out", True, contents.unwritable)
     others = "names of splits that aren't train, dev or test"
     yield Finding(others, False, contents.other_splits)
 

@@ -18,7 +18,8 @@ class Contents:
     photos: all of them; captions: {photo: its clean captions, "" for an empty one}, where no photo
     fits under the name as it is written; broken: rows that are none; too_long: photos of captions
     with more than `max_words` words, which are left out; renamed: "written = photo" where a photo
-    was found by another spelling; cut: photos whose captions were cut into characters.
+    was found by another spelling; unwritable: names that no UTF-8 file can hold; cut: photos whose
+    captions were cut into characters.
     """
 
     source: Source
@@ -30,6 +31,7 @@ class Contents:
     renamed: list[str] = field(default_factory=list)
     cut: list[str] = field(default_factory=list)
     other_splits: list[str] = field(default_factory=list)
+    unwritable: list[str] = field(default_factory=list)
     _own_splits: dict[str, list[str]] = field(default_factory=dict)
 
     @property
@@ -92,6 +94,9 @@ def read_contents(source: Source, cleaning: Mapping[str, Any], max_words: int) -
         if isinstance(row, BrokenRow):
             contents.broken.append(row)
             continue
+        if not _is_writable(row.image):
+            contents.unwritable.append(row.image)
+            continue
         raw.setdefault(row.image, []).append(row.caption)
         if row.split:
             split_of[row.image] = row.split
@@ -114,6 +119,11 @@ def read_contents(source: Source, cleaning: Mapping[str, Any], max_words: int) -
         splits.setdefault(split, []).append(photo_of.get(name, name))
     contents._own_splits, contents.other_splits = only_known(splits)
     return contents
+
+
+def _is_writable(name: str) -> bool:
+    """Whether `descriptions.txt` can hold the name: JSON can tell halves of characters."""
+    return name.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in name)
 
 
 def photos_in(source: Source) -> list[str]:

@@ -146,6 +146,7 @@ def _oddities(
     odd = [name for name in without_photo if re.search(r"\.\w+\.\d+$", name)]
     return {
         "rows whose name is no photo's": odd,
+        "names that are not Unicode, left out": contents.unwritable,
         "captions without photo": [name for name in without_photo if name not in odd],
         "names taken for photos that are written otherwise": contents.renamed,
         "photos without captions": sorted(present - usable),

@@ -64,7 +64,7 @@ def write_text_files(
     write_text(output / "descriptions.txt", write_descriptions(dataset.captions))
     # All listed names, also of unreadable photos: `read_prepared` tells what is missing.
     write_json(output / "splits.json", dataset.listed)
-    write_json(output / _ORIGIN, {"cleaning": dict(dataset.cleaning)})
+    write_json(output / _ORIGIN, {"source": dataset.found, "cleaning": dict(dataset.cleaning)})
     write_pickle(output / "tokenizer.p", tokenizer.numbers)
     return tokenizer
 

@@ -3,11 +3,15 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+from captioning.data.flickr8k_photos import photo_id, read_flickr8k_names
 from captioning.data.prepared import Prepared
 from captioning.errors import CaptioningError
 from captioning.evaluation.photos import ALL, first_names
 from captioning.inference.captioner import Captioner
 from captioning.inference.trained_on import trained_on
+
+FLICKR8K_TEXT = Path("Flickr_8k_text")
+"""Where Flickr8k's own text files are, if anywhere: they tell its photos in Flickr30k."""
 
 
 def refuse_overlap(
@@ -23,7 +27,7 @@ def refuse_overlap(
     data; contents: SHA-256 of photos' files by name, which finds renamed copies.
     """
     names, contents = set(names), contents or {}
-    own = trained_on(folder, names, contents)
+    own = trained_on(folder, names, contents, read_flickr8k_names(FLICKR8K_TEXT))
     overlap = own or set()
     # The split "all" contains the data's training photos, which say nothing about a model that
     # has a list of its own. In all other cases both lists count.
@@ -34,8 +38,18 @@ def refuse_overlap(
         raise CaptioningError(
             f"{len(overlap):,} photos of the {split} split were trained on: "
             f"{first_names(sorted(overlap))}; scores on them mean little; "
-            "--allow-overlap scores them all the same"
+            f"{_way_out(names, overlap)}--allow-overlap scores them all the same"
         )
+
+
+def _way_out(names: set[str], overlap: set[str]) -> str:
+    """The option that leaves out just these photos, where they are Flickr8k's in Flickr30k."""
+    flickr = {name for name in overlap if photo_id(name)}
+    if not flickr or flickr == names:
+        return ""
+    return (
+        "Flickr30k holds all photos of Flickr8k: --exclude-flickr8k leaves them out by their ids; "
+    )
 
 
 def training_captions(captioner: Captioner, prepared: Prepared) -> list[str]:

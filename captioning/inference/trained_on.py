@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
+from captioning.data.flickr8k_photos import names_elsewhere
 from captioning.files.text import read_text, write_text
 
 TRAINED_ON = "trained_on.txt"
@@ -18,31 +19,48 @@ def write_trained_on(
 ) -> None:
     """Write which photos a model was trained on: a row of digests a photo.
 
-    names: the training photos' file names; contents: their contents' SHA-256 in hexadecimal digits,
+    names: the training photos' file names, of which Flickr8k's count under Flickr30k's names as
+    well; contents: their contents' SHA-256 in hexadecimal digits,
     where known; before: the folders of the model that was trained further and of the teachers,
     whose photos count as well.
     """
-    rows = [f"{digest_of_name(n)} {contents.get(n, '')[:DIGITS]}".rstrip() for n in names]
+    rows = [
+        " ".join(filter(None, [digest_of_name(n), contents.get(n, "")[:DIGITS], *_elsewhere(n)]))
+        for n in names
+    ]
     for other in before:
         if (Path(other) / TRAINED_ON).is_file():
             rows += read_text(Path(other) / TRAINED_ON, "the training photos").splitlines()
     write_text(Path(folder) / TRAINED_ON, "".join(f"{row}\n" for row in dict.fromkeys(rows)))
 
 
+def _elsewhere(name: str) -> list[str]:
+    return sorted(map(digest_of_name, names_elsewhere(name, {})))
+
+
 def trained_on(
-    folder: Path, names: Iterable[str], contents: dict[str, str] | None = None
+    folder: Path,
+    names: Iterable[str],
+    contents: dict[str, str] | None = None,
+    flickr8k: dict[str, str] | None = None,
 ) -> set[str] | None:
     """Those of the photos that the model was trained on; None where its folder has no list.
 
     By file name or, where `contents` has their SHA-256, by content: a photo under another name
-    is the same photo.
+    is the same photo. Flickr8k's photos are found under Flickr30k's names, too, and the other way
+    round where `flickr8k` has {id: name} of them.
     """
     if not (Path(folder) / TRAINED_ON).is_file():
         return None
     known = set(read_text(Path(folder) / TRAINED_ON, "the training photos").split())
     contents = contents or {}
     # Digests of names and of contents stand in one set: they can't be told apart, and needn't be.
-    return {n for n in names if digest_of_name(n) in known or contents.get(n, "")[:DIGITS] in known}
+    return {
+        name
+        for name in names
+        if contents.get(name, "")[:DIGITS] in known
+        or any(digest_of_name(n) in known for n in (name, *names_elsewhere(name, flickr8k or {})))
+    }
 
 
 def digest_of_name(name: str) -> str:
