@@ -120,6 +120,23 @@ def test_several_datasets_of_karpathy_want_one_to_be_named(tmp_path: Path) -> No
     assert read(tmp_path / "other.json", name="karpathy", images=images).captions == CLEAN
 
 
+def test_a_table_in_two_folders_is_two_datasets(tmp_path: Path) -> None:
+    for part in ("one", "two"):
+        WRITERS["kaggle"][1](tmp_path / part)
+    with pytest.raises(CaptioningError, match="2 datasets: one/captions.txt, two/captions.txt"):
+        read(tmp_path)
+    assert read(tmp_path / "two" / "captions.txt").captions.keys() == {
+        f"Images/{name}" for name in PHOTOS
+    }
+
+
+def test_captions_that_are_all_too_long_say_so(tmp_path: Path) -> None:
+    write_photos(tmp_path)
+    (tmp_path / "my.csv").write_text(f"image,caption\n1.jpg,{'dog ' * 200}\n")
+    with pytest.raises(CaptioningError, match="more than 100 words.*--max-words"):
+        read(tmp_path)
+
+
 def test_a_dataset_without_dev_gets_one_of_train(tmp_path: Path) -> None:
     table(tmp_path)
     rows = (tmp_path / "my.csv").read_text().replace(",dev", ",train")

@@ -243,6 +243,7 @@ def report_check(options: argparse.Namespace) -> int:
     from captioning.data.checks import check_source
 
     source = open_source(options)
+    print(f"read as {source.format}: {source.files[0]}", file=sys.stderr)
     report = check_source(source, options.min_count, options.max_pixels, options.max_words)
     if options.format == "json":
         print(json.dumps(report.as_dict(), indent=1))

@@ -19,7 +19,7 @@ class Contents:
     fits under the name as it is written; broken: rows that are none; too_long: photos of captions
     with more than `max_words` words, which are left out; renamed: "written = photo" where a photo
     was found by another spelling; unwritable: names that no UTF-8 file can hold; cut: photos whose
-    captions were cut into characters.
+    captions were cut into characters; own_splits: those that the rows name.
     """
 
     source: Source
@@ -32,7 +32,7 @@ class Contents:
     cut: list[str] = field(default_factory=list)
     other_splits: list[str] = field(default_factory=list)
     unwritable: list[str] = field(default_factory=list)
-    _own_splits: dict[str, list[str]] = field(default_factory=dict)
+    own_splits: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def files(self) -> str:
@@ -48,15 +48,15 @@ class Contents:
     @property
     def lists_shown(self) -> str:
         """What says which photo is in which split, for messages."""
-        return self.files if self._own_splits else str(self.source.files[0].parent)
+        return self.files if self.own_splits else str(self.source.files[0].parent)
 
     def listed(self, needed: tuple[str, ...]) -> dict[str, list[str]] | None:
         """The photos of each split by the dataset's own splits, or by lists; None without any.
 
         Raises `CaptioningError` as `read_splits`.
         """
-        if self._own_splits:
-            return with_dev(self._own_splits) if "dev" in needed else self._own_splits
+        if self.own_splits:
+            return with_dev(self.own_splits) if "dev" in needed else self.own_splits
         lists = read_splits(self.source.files[0].parent, needed)
         if lists is None:
             return None
@@ -75,6 +75,11 @@ class Contents:
                 f"{first_few(self.captions)}; name the folder of photos with --images"
             )
         if set(self.photos) & set(self.captions):
+            if self.too_long:
+                return (
+                    f"all captions of {self.files} have more than {self.max_words} words or none; "
+                    "--max-words is the limit"
+                )
             return f"all captions of {self.files} are empty"
         return (
             f"no name in {self.files} is a photo's of {self.images_shown}: "
@@ -117,7 +122,7 @@ def read_contents(source: Source, cleaning: Mapping[str, Any], max_words: int) -
     splits: dict[str, list[str]] = {}
     for name, split in split_of.items():
         splits.setdefault(split, []).append(photo_of.get(name, name))
-    contents._own_splits, contents.other_splits = only_known(splits)
+    contents.own_splits, contents.other_splits = only_known(splits)
     return contents
 
 

@@ -46,7 +46,7 @@ def open_dataset(
         )
     (chosen,) = found
     files = found[chosen]
-    if getattr(known[chosen], "ONE_FILE", False) and len(files) > 1:
+    if known[chosen].ONE_FILE and len(files) > 1:
         raise CaptioningError(
             f"{path} has {len(files)} datasets: {_some(files, path)}; name one of the files with "
             "--data, and the folder of its photos with --images"

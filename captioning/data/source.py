@@ -89,10 +89,12 @@ class Listing:
 class Format(Protocol):
     """A module of `captioning.data.formats`; its name is the format's name.
 
-    WHAT: by which files a dataset of this format is recognised, for people.
+    WHAT: by which files a dataset of this format is recognised, for people; ONE_FILE: whether each
+    of several such files is a dataset of its own.
     """
 
     WHAT: str
+    ONE_FILE: bool
 
     def find(self, listing: Listing) -> list[Path]:
         """The files that hold the captions, [] where this isn't the format."""

@@ -9,6 +9,8 @@ from captioning.files.text import read_json
 
 WHAT = "captions_*.json"
 
+ONE_FILE = False
+
 
 def find(listing: Listing) -> list[Path]:
     """A file a split, as a rule."""

@@ -9,13 +9,15 @@ from captioning.files.text import read_lossy, split_lines
 
 WHAT = "results_20130124.token or results.csv"
 
+ONE_FILE = True
+
 _COLUMNS = "image_name| comment_number| comment"
 
 
 def find(listing: Listing) -> list[Path]:
     """One of the two files; the token file where there are both."""
     tokens = [path for path in listing.ending(".token") if path.name.startswith("results")]
-    return (tokens or listing.named("results.csv"))[:1]
+    return tokens or listing.named("results.csv")
 
 
 def read(files: list[Path], root: Path, columns: Columns) -> Source:

@@ -7,10 +7,12 @@ from captioning.data.source import Columns, Listing, Source
 
 WHAT = "Flickr8k.token.txt"
 
+ONE_FILE = True
+
 
 def find(listing: Listing) -> list[Path]:
     """The token file."""
-    return listing.named("Flickr8k.token.txt")[:1]
+    return listing.named("Flickr8k.token.txt")
 
 
 def read(files: list[Path], root: Path, columns: Columns) -> Source:

@@ -14,6 +14,8 @@ from captioning.files.text import read_lossy, split_lines
 
 WHAT = "photo.txt beside photo.jpg"
 
+ONE_FILE = False
+
 _LARGEST = 1 << 20  # bytes of a photo's text file
 
 

@@ -12,6 +12,8 @@ from captioning.vision.packed import PackedPhoto
 
 WHAT = "state.json and *.arrow, as datasets.save_to_disk writes them"
 
+ONE_FILE = False
+
 
 def find(listing: Listing) -> list[Path]:
     """The file that says which Arrow files there are, of each split."""

@@ -7,10 +7,12 @@ from captioning.data.source import Columns, Listing, Source
 
 WHAT = "captions.txt or captions.csv with the columns image,caption"
 
+ONE_FILE = True
+
 
 def find(listing: Listing) -> list[Path]:
     """The table."""
-    return listing.named("captions.txt", "captions.csv")[:1]
+    return listing.named("captions.txt", "captions.csv")
 
 
 def read(files: list[Path], root: Path, columns: Columns) -> Source:

@@ -11,6 +11,8 @@ from captioning.files.text import read_json
 
 WHAT = "dataset_flickr8k.json, dataset_flickr30k.json or dataset_coco.json"
 
+ONE_FILE = True
+
 
 def find(listing: Listing) -> list[Path]:
     """The files; several are several datasets."""
@@ -20,10 +22,6 @@ def find(listing: Listing) -> list[Path]:
 def read(files: list[Path], root: Path, columns: Columns) -> Source:
     """The images with their sentences and their split."""
     return Source("karpathy", files, _rows(files[0]), root)
-
-
-ONE_FILE = True
-"""Each file is a dataset of its own."""
 
 
 def _rows(path: Path) -> Rows:

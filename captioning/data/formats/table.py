@@ -12,6 +12,8 @@ from captioning.vision.packed import PackedPhoto
 
 WHAT = "a .csv, .tsv, .jsonl or .parquet with a column of photos and one of captions"
 
+ONE_FILE = False
+
 ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet")
 
 

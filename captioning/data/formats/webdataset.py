@@ -19,6 +19,8 @@ from captioning.vision.packed import PackedPhoto
 
 WHAT = "*.tar with photo.jpg and photo.txt or photo.json in it"
 
+ONE_FILE = False
+
 _LARGEST_TEXT, _LARGEST_PHOTO = 1 << 20, 1 << 30  # bytes of a member
 
 
