@@ -7,13 +7,15 @@ import pytest
 from PIL import Image
 
 from captioning.commands.caption import report_left_out
-from captioning.data.photos import IMAGE_ENDINGS, list_photos, photos_of
+from captioning.commands.caption_options import check_arguments, parse_arguments
+from captioning.commands.options import path
+from captioning.data.photos import IMAGE_ENDINGS, describe_missing, list_photos, photos_of
 from captioning.data.prepared import read_prepared
 from captioning.errors import CaptioningError, command_line
 from captioning.files.folders import check_folder
 from captioning.files.locks import only_run
 from captioning.vision.features import Features, read_features
-from captioning.vision.images import formats, open_image
+from captioning.vision.images import UnreadableImageError, formats, open_image
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -157,3 +159,62 @@ def test_grids_that_are_wanted_name_the_script_that_makes_them(
     with pytest.raises(CaptioningError) as raised:
         features.grid_rows(["a"], views)
     assert expected.format(command_line("features")) in str(raised.value)
+
+
+def test_patterns_that_no_shell_has_expanded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows' shells hand *.jpg over as it is."""
+    touch(tmp_path, "b.jpg", "a.jpg", "c [1].jpg", "sub/d.jpg")
+    monkeypatch.chdir(tmp_path)
+    names = ["a.jpg", "b.jpg", "c [1].jpg"]
+    assert list(map(str, photos_of([Path("*.jpg")]).photos)) == names
+    assert photos_of([Path("c [1].jpg")]).photos == [Path("c [1].jpg")]
+    assert photos_of([Path("s*")]).photos == [Path("sub/d.jpg")]
+    assert photos_of([Path("x*.jpg")]).photos == [Path("x*.jpg")]  # reported as missing
+
+
+def test_an_address_is_told_from_a_missing_file() -> None:
+    assert describe_missing(Path("https://example.org/a.jpg")) == (
+        "https://example.org/a.jpg is an address; photos are read from this machine alone: "
+        "download it first"
+    )
+    assert describe_missing(Path("a.jpg")) == "there is no file a.jpg"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("a.jpg", b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+        ("a.jpg", b"\n <!DOCTYPE html>", "a web page"),
+        ("a.svg", b"<svg/>", "a drawing"),
+        ("a.jpg", b"%PDF-1.7", "a PDF"),
+        ("a.NEF", b"\1\2\3", "raw file.*export it as JPEG"),
+        ("a.jpg", b"\1\2\3", "^not an image of a supported format$"),
+    ],
+)
+def test_what_people_take_for_images_is_called_by_its_name(
+    tmp_path: Path, name: str, content: bytes, reason: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(UnreadableImageError, match=reason):
+        open_image(tmp_path / name)
+
+
+def test_home_is_found_where_the_shell_has_not_expanded_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))  # Windows' name for it
+    options = parse_arguments(["-i", "~/a.jpg", "--output=~/out.csv"], None)
+    assert options.image == [tmp_path / "a.jpg"]
+    assert options.output == tmp_path / "out.csv"
+    assert path("~nobody-of-this-name/x") == Path("~nobody-of-this-name/x")
+    check_arguments(standard := parse_arguments(["a.jpg", "-o", "-"], None))
+    assert standard.output is None
+
+
+@pytest.mark.skipif(not Path("/dev/null").exists(), reason="this system has no /dev/null")
+def test_an_output_that_is_no_file_is_refused() -> None:
+    with pytest.raises(CaptioningError, match=r"/dev/null is no file.*without -o"):
+        check_arguments(parse_arguments(["a.jpg", "-o", "/dev/null"], None))

@@ -14,6 +14,7 @@ from captioning.commands.options import (
     add_weights,
     check_range,
     model_folder,
+    path,
 )
 from captioning.commands.run import how_to_install
 from captioning.errors import CaptioningError
@@ -38,7 +39,7 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
     add("--port", type=int, default=7860, help="of the page at 127.0.0.1 (default: %(default)s)")
     add(
         "--corrections",
-        type=Path,
+        type=path,
         default=Path("corrections.jsonl"),
         metavar="FILE",
         help="where corrected captions are kept (default: %(default)s)",

@@ -36,14 +36,14 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     check_arguments(options)
     # All checks come before the model is loaded: a wrong path is reported at once.
     settle_model(options)
-    from captioning.data.photos import photos_of
+    from captioning.data.photos import describe_missing, photos_of
 
     found = photos_of(options.image, options.recursive)
     photos = found.photos
     # A folder counts as several, however many photos are in it: its output has names.
     several = len(photos) > 1 or any(path.is_dir() for path in options.image)
     if not several and not photos[0].exists():
-        raise CaptioningError(f"there is no file {photos[0]}")
+        raise CaptioningError(describe_missing(photos[0]))
     if options.attention:
         check_attention(options, several)
     with ExitStack() as stack:

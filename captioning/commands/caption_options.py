@@ -17,6 +17,7 @@ from captioning.commands.options import (
     check_range,
     command_parser,
     model_folder,
+    path,
     refuse,
 )
 from captioning.errors import CaptioningError
@@ -51,8 +52,8 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
         "captioned, 1 some of several could not be, 2 a wrong argument or photo.",
     )
     add = parser.add_argument
-    add("paths", type=Path, nargs="*", metavar="PATH", help="photos, or folders of photos")
-    add("-i", "--image", type=Path, nargs="+", default=[], metavar="PATH", help="the same")
+    add("paths", type=path, nargs="*", metavar="PATH", help="photos, or folders of photos")
+    add("-i", "--image", type=path, nargs="+", default=[], metavar="PATH", help="the same")
     add("--recursive", action="store_true", help="also the photos in subfolders")
     add(
         "--model",
@@ -129,13 +130,13 @@ def add_results(add: Callable[..., Any]) -> None:
     add(
         "-o",
         "--output",
-        type=Path,
+        type=path,
         metavar="FILE",
         help="write here instead of to standard output, each caption as it comes",
     )
     add(
         "--embed",
-        type=Path,
+        type=path,
         metavar="FOLDER",
         help="also copy the photos into this folder, with "
         "their captions as descriptions (XMP, IPTC, EXIF)",
@@ -150,7 +151,7 @@ def add_results(add: Callable[..., Any]) -> None:
     )
     add(
         "--attention",
-        type=Path,
+        type=path,
         metavar="FILE.png",
         help="of a single photo: draw what the decoder attends to at each word",
     )
@@ -180,6 +181,13 @@ def check_arguments(options: argparse.Namespace) -> None:
     from captioning.inference.settings import WIDEST_BEAM
     from captioning.output.wording import check_template
 
+    if options.output == Path("-"):  # as in many programs: standard output
+        options.output = None
+    output = options.output
+    if output and output.exists() and not (output.is_file() or output.is_dir()):
+        raise CaptioningError(
+            f"-o {output} is no file that can grow; without -o captions go to standard output"
+        )
     if options.format is None:
         options.format = format_by_ending(options.output) if options.output else "text"
     check_decoding(options)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from captioning.backend import import_keras
-from captioning.commands.options import command_parser
+from captioning.commands.options import command_parser, path
 from captioning.errors import CaptioningError, command_line
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
     )
     default = "(default: %(default)s)"
     add = parser.add_argument
-    add("--output", type=Path, help="the folder for everything (default: demo among the models)")
+    add("--output", type=path, help="the folder for everything (default: demo among the models)")
     add("--scenes", type=int, default=5000, help=f"how many scenes to train on {default}")
     add("--epochs", type=int, default=16, help=f"at most this many {default}")
     add("--seed", type=int, default=8, help=f"of the scenes and the weights {default}")

@@ -20,6 +20,7 @@ from captioning.commands.options import (
     command_parser,
     decoding_of,
     model_folder,
+    path,
     refuse,
 )
 from captioning.errors import CaptioningError
@@ -49,8 +50,8 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
         help="a model's folder; given several times, the models are an ensemble",
     )
     add_data(add)
-    add("--images", type=Path, help="instead of --data: a folder of photos; wants --text")
-    add("--text", type=Path, help="with --images: the folder of their captions and splits")
+    add("--images", type=path, help="instead of --data: a folder of photos; wants --text")
+    add("--text", type=path, help="with --images: the folder of their captions and splits")
     add_weights(add)
     add_runtime(add)
     add("--split", default="dev", help="train, dev, test, or with --images all (default: dev)")
@@ -70,22 +71,22 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
     add_exclude_flickr8k(add)
     add(
         "--output",
-        type=Path,
+        type=path,
         metavar="FOLDER",
         help="where scores and captions are kept (default: the model's folder; for models that "
         "come with the project scores/NAME beside the trained models)",
     )
     add("--no-meteor", action="store_true", help="without METEOR, which needs Java")
-    add("--report", type=Path, metavar="FILE", help="also write a report, one HTML file")
+    add("--report", type=path, metavar="FILE", help="also write a report, one HTML file")
     add(
         "--card",
-        type=Path,
+        type=path,
         metavar="FILE",
         help="also put the scores as Markdown into a model card, between its two marker lines",
     )
     add(
         "--photos",
-        type=Path,
+        type=path,
         metavar="FOLDER",
         help="the photos that the report shows (default: --images, otherwise Flicker8k_Dataset)",
     )

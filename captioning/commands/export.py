@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from captioning.commands.options import add_weights, command_parser, model_folder
+from captioning.commands.options import add_weights, command_parser, model_folder, path
 from captioning.errors import CaptioningError, command_line
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
     add(
         "-i",
         "--image",
-        type=Path,
+        type=path,
         nargs="+",
         metavar="PATH",
         help="photos, or folders of photos, that both must caption alike (default: the sample "

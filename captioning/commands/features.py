@@ -20,6 +20,7 @@ from captioning.commands.options import (
     check_views,
     command_parser,
     model_folder,
+    path,
     refuse,
 )
 from captioning.errors import CaptioningError, command_line, shown
@@ -56,12 +57,12 @@ def add_input(add: Callable[..., Any]) -> None:
     default = "(default: %(default)s)"
     add(
         "--images",
-        type=Path,
+        type=path,
         help=f"the folder of photos (default: {IMAGES}; with --data: the dataset's own)",
     )
-    add("--text", type=Path, help=f"the folder of captions and splits (default: {TEXT})")
+    add("--text", type=path, help=f"the folder of captions and splits (default: {TEXT})")
     add_dataset(add)
-    add("--output", type=Path, default="models", help=f"where the files go {default}")
+    add("--output", type=path, default="models", help=f"where the files go {default}")
     add("--download", action="store_true", help="download Flickr8k first (1.1 GB)")
     add(
         "--min-count",
@@ -97,7 +98,7 @@ def add_dataset(add: Callable[..., Any]) -> None:
 
     add(
         "--data",
-        type=Path,
+        type=path,
         metavar="PATH",
         help="instead of --text: a dataset's folder or file, of any of the formats below",
     )

@@ -43,11 +43,22 @@ def command_parser(
     )
 
 
+def path(given: str) -> Path:
+    """The type of files and folders: "~" is the user's home, as the shell doesn't always say so.
+
+    It doesn't in `--output=~/captions`, which would make a folder of the name "~".
+    """
+    try:
+        return Path(given).expanduser()
+    except RuntimeError:  # of a user who isn't known here: a name like any other
+        return Path(given)
+
+
 def model_folder(given: str) -> Path:
     """The type of --model: a model's folder, or the name of a model that comes with the project."""
     from captioning.inference.models import find_model
 
-    return find_model(Path(given))
+    return find_model(path(given))
 
 
 def add_weights(add: Callable[..., Any]) -> None:
@@ -74,7 +85,7 @@ def add_data(add: Callable[..., Any]) -> None:
     """--data: what the features command wrote."""
     add(
         "--data",
-        type=Path,
+        type=path,
         default="models",
         help=f"the folder that `{command_line('features')}` wrote (default: %(default)s)",
     )
@@ -84,7 +95,7 @@ def add_exclude_flickr8k(add: Callable[..., Any]) -> None:
     """--exclude-flickr8k: Flickr30k holds its photos."""
     add(
         "--exclude-flickr8k",
-        type=Path,
+        type=path,
         nargs="?",
         const=Path("Flickr_8k_text"),
         metavar="FOLDER",

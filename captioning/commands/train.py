@@ -5,7 +5,6 @@ import dataclasses
 import math
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from captioning.backend import import_keras
@@ -15,6 +14,7 @@ from captioning.commands.options import (
     command_parser,
     flag,
     model_folder,
+    path,
     refuse,
 )
 from captioning.decoders.kinds import HEADS, READ_GRIDS
@@ -53,7 +53,7 @@ def add_start(add: Callable[..., Any]) -> None:
     add_data(add)
     add(
         "--output",
-        type=Path,
+        type=path,
         default="models/trained",
         help="the model's folder (default: %(default)s)",
     )
@@ -75,7 +75,7 @@ def add_start(add: Callable[..., Any]) -> None:
     )
     add(
         "--teacher-data",
-        type=Path,
+        type=path,
         action="append",
         default=[],
         metavar="FOLDER",

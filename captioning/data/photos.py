@@ -1,8 +1,10 @@
 """Image files: those of a folder by name, those that command-line arguments stand for."""
 
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from glob import glob
 from pathlib import Path
 
 from captioning.errors import CaptioningError, command_line
@@ -86,7 +88,8 @@ def photos_of(paths: Sequence[Path], recursive: bool = False) -> Found:
 
     A photo that was given twice, by name and in its folder, is there once. Raises
     `CaptioningError` when there is no photo at all. Files that don't exist are kept: they are
-    reported one by one, as any unreadable photo is.
+    reported one by one, as any unreadable photo is. Patterns (*.jpg) are expanded, as Windows'
+    shells leave that to programs.
     """
     found = Found()
     photos: dict[Path, None] = {}  # as a set that keeps its order
@@ -94,7 +97,7 @@ def photos_of(paths: Sequence[Path], recursive: bool = False) -> Found:
     def note(error: OSError) -> None:
         found.unreadable[Path(error.filename)] = error.strerror or str(error)
 
-    for path in map(Path, paths):
+    for path in _expanded(paths):
         if not path.is_dir():
             photos[path] = None
             continue
@@ -108,6 +111,25 @@ def photos_of(paths: Sequence[Path], recursive: bool = False) -> Found:
         unreadable = [f"cannot read {path}: {why}" for path, why in found.unreadable.items()]
         raise CaptioningError("; ".join([*unreadable, *map(describe_empty, found.empty)]))
     return found
+
+
+def _expanded(paths: Sequence[Path]) -> Iterator[Path]:
+    """The paths, patterns among them replaced by what they match; without a match they stay."""
+    for path in map(Path, paths):
+        # "photo [1].jpg" is a file's name as well.
+        matches = [] if os.path.lexists(path) else sorted(glob(str(path), recursive=True))  # noqa: PTH207
+        yield from map(Path, matches) if matches else [path]
+
+
+def describe_missing(photo: Path) -> str:
+    """That there is no such file; of an address, that photos are read from this machine alone."""
+    address = re.match(r"(https?|ftp|s3|gs):/+(.+)", photo.as_posix())
+    if address:
+        return (
+            f"{address[1]}://{address[2]} is an address; photos are read from this machine alone: "
+            "download it first"
+        )
+    return f"there is no file {photo}"
 
 
 def describe_empty(folder: Path) -> str:

@@ -26,9 +26,7 @@ def check_room_for_folder(folder: Path) -> None:
         if path.is_dir():
             return
         if path.exists():
-            raise CaptioningError(
-                f"{path} is a file, where a folder is needed; name another folder"
-            )
+            raise CaptioningError(f"{path} is a file, where a folder is needed; name another")
 
 
 def check_parts(folder: Path, names: Sequence[str], command: str) -> None:

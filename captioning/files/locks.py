@@ -22,6 +22,7 @@ def locked(file: Path, what: Path, instead: str) -> Iterator[None]:
     """
     from filelock import FileLock, Timeout  # here: captions on a terminal need no lock
 
+    check_room_for_folder(file.parent)
     lock = FileLock(file)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,18 @@ _WANTED = (
     "AVIF BMP DDS DIB GIF HEIF ICNS ICO JPEG JPEG2000 MPO PCX PNG PPM QOI SGI TGA TIFF WEBP XBM"
 )
 
+_OTHER_FILES = {
+    b"version https://git-lfs": "a pointer of Git LFS, not the image; fetch it with: git lfs pull",
+    b"<!doctype html": "a web page, not an image",
+    b"<html": "a web page, not an image",
+    b"<?xml": "a drawing or text (XML), not an image of pixels",
+    b"<svg": "a drawing (SVG), not an image of pixels",
+    b"%pdf": "a PDF, not an image",
+}
+"""What people take for images, by how the files begin, in lower case."""
+
+_RAW_ENDINGS = (".nef", ".cr2", ".cr3", ".arw", ".dng", ".raf", ".orf", ".rw2", ".pef", ".srw")
+
 _HEIF_ENDINGS = (".heic", ".heif", ".hif", ".heics", ".heifs")
 
 COMMON = ("JPEG", "PNG", "GIF", "BMP", "PPM")
@@ -112,6 +124,13 @@ def _reason_unidentified(photo: Photo) -> str:
         return "an empty file"
     if path.suffix.lower() in _HEIF_ENDINGS and "HEIF" not in formats():
         return "HEIC needs one more package: pip install pillow-heif"
+    with path.open("rb") as file:
+        beginning = file.read(200).lstrip(b"\xef\xbb\xbf \r\n\t").lower()
+    for signature, what in _OTHER_FILES.items():
+        if beginning.startswith(signature):
+            return what
+    if path.suffix.lower() in _RAW_ENDINGS:
+        return "a camera's raw file, not an image of a supported format; export it as JPEG"
     return "not an image of a supported format"
 
 
