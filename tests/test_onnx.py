@@ -1,7 +1,10 @@
 """Captions without Keras: graphs that are exported and built, and how they fail."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -365,3 +368,29 @@ def test_export_says_what_is_wrong_at_once(tmp_path: Path) -> None:
     done = script("export.py", tmp_path / "nowhere")
     assert done.returncode == 2
     assert done.stderr == f"error: the model's folder {tmp_path / 'nowhere'} is missing\n"
+
+
+TELEMETRY = """
+import os, sys
+from captioning.files.onnx_session import import_onnxruntime
+assert "onnxruntime" not in sys.modules
+import_onnxruntime()
+print(os.environ["ORT_DISABLE_TELEMETRY"])
+"""
+
+
+def test_onnx_runtime_reports_nothing_and_keeps_no_number_of_the_machine(tmp_path: Path) -> None:
+    """Versions from 1.29 on keep such a number in the user's cache when they are imported."""
+    environment = {name: v for name, v in os.environ.items() if name != "CI"}
+    environment |= {"XDG_CACHE_HOME": str(tmp_path), "HOME": str(tmp_path)}
+    environment.pop("ORT_DISABLE_TELEMETRY", None)
+    done = subprocess.run(
+        [sys.executable, "-c", TELEMETRY],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (done.stdout, done.stderr) == ("1\n", "")
+    assert list(tmp_path.iterdir()) == []

@@ -1,5 +1,6 @@
 """Running ONNX files with ONNX Runtime, on the processor alone."""
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,6 +22,19 @@ SPINNING = "session.intra_op.allow_spinning"
 whatever else runs, and gains nothing on graphs as small as these."""
 
 
+def import_onnxruntime() -> Any:
+    """ONNX Runtime, with its reports to its maker switched off.
+
+    Since version 1.29 the packages for Linux and macOS send the names and digests of models and a
+    number of the machine, as those for Windows do, unless this variable is set before the import.
+    """
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+    import onnxruntime
+
+    onnxruntime.disable_telemetry_events()  # Windows' reports, and those of an earlier import
+    return onnxruntime
+
+
 class Session:
     """A graph, ready to run.
 
@@ -31,8 +45,7 @@ class Session:
     """
 
     def __init__(self, content: bytes, name: str, convolves: bool = False) -> None:
-        import onnxruntime
-
+        onnxruntime = import_onnxruntime()
         options = onnxruntime.SessionOptions()
         if not convolves:
             levels = onnxruntime.GraphOptimizationLevel
