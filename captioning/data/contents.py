@@ -110,14 +110,11 @@ def read_contents(source: Source, cleaning: Mapping[str, Any], max_words: int) -
     known = set(contents.photos)
     for name, rows in raw.items():
         photo = photo_of.get(name, name)
-        if photo != name:
+        if photo != name and not photo.endswith(f"/{name}"):  # a folder below is nothing to tell
             contents.renamed.append(f"{name} = {photo}")
-            if photo not in known:
-                known.add(photo)
-                contents.photos.append(photo)
-        elif name in photo_of and name not in known:  # a file elsewhere
-            known.add(name)
-            contents.photos.append(name)
+        if name in photo_of and photo not in known:  # a file elsewhere
+            known.add(photo)
+            contents.photos.append(photo)
         _clean(contents, photo, rows, cleaning)
     splits: dict[str, list[str]] = {}
     for name, split in split_of.items():

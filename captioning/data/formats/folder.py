@@ -39,7 +39,9 @@ def _rows(path: Path, root: Path) -> Rows:
     yield from broken_lines(path, not_utf8)
     inside = path.relative_to(root)
     split = split_in_name(inside.parts[0]) if len(inside.parts) > 1 else ""
-    name = inside.with_suffix("").as_posix()  # names are matched without the photo's ending
+    # Names are matched without the photo's ending, too; that of most is tried first.
+    beside = inside.with_suffix(".jpg")
+    name = (beside if (root / beside).is_file() else inside.with_suffix("")).as_posix()
     for line in split_lines(text):
         if line.strip():
             yield CaptionRow(name, line, split)
