@@ -1,19 +1,27 @@
 """Datasets in every format: recognised, read the same, refused by place; photos inside of files."""
 
+import argparse
 import json
 import shutil
+import sys
 import tarfile
 from pathlib import Path
 
 import pytest
 
+from captioning.commands import features
+from captioning.commands.run import run_main
+from captioning.data.captions import open_folders
 from captioning.data.checks import check_source
 from captioning.data.dataset import Dataset, dataset_of
+from captioning.data.prepared import write_text_files
 from captioning.data.recognise import format_names, open_dataset
 from captioning.data.source import Columns
+from captioning.data.text import CLEANING, FIRST_CLEANING
 from captioning.errors import CaptioningError
 from captioning.vision.extraction import extract_features
 from captioning.vision.images import load_array
+from tests.conftest import ROOT
 from tests.datasets import CLEAN, PHOTOS, SPLITS, WRITERS, photo_bytes, table, write_photos
 from tests.runs import CountingEncoder
 
@@ -210,3 +218,57 @@ def test_a_stranger_in_the_state_of_a_dataset_reaches_no_other_folder(tmp_path: 
     (tmp_path / "secret.arrow").write_text("no")
     with pytest.raises(CaptioningError, match=r"data/dev/secret.arrow, the file: cannot be read"):
         read(tmp_path / "data")
+
+
+def run(*arguments: object) -> int:
+    """The features command in this process, up to its exit code."""
+    with pytest.raises(SystemExit) as ended:
+        run_main(lambda: features.main([*map(str, arguments)]))
+    return ended.value.code
+
+
+def test_a_missing_parser_is_told_with_the_extra_that_brings_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    WRITERS["Parquet"][1](tmp_path)
+    for name in ("pyarrow", "pyarrow.parquet", "pyarrow.types"):
+        monkeypatch.setitem(sys.modules, name, None)
+    assert run("--data", tmp_path, "--encoder", "mini-xception", "--output", tmp_path / "out") == 2
+    told = capsys.readouterr().err
+    assert "needs the package pyarrow" in told and "requirements-parquet.txt" in told
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["--data", "here", "--text", "there"], "--data and --text are two datasets"),
+        (["--data", "here", "--download"], "leave out --data"),
+        (["--data-format", "coco"], "--data-format wants --data"),
+        (["--caption-column", "text"], "want --data"),
+        (["--max-words", "0"], "--max-words 0 is not at least 1"),
+        (["--data", "nowhere"], "the dataset nowhere is missing"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(
+    options: list[str], told: str, capsys: pytest.CaptureFixture
+) -> None:
+    assert run(*options, "--encoder", "mini-xception") == 2
+    assert told in capsys.readouterr().err
+
+
+def test_a_model_that_is_trained_further_keeps_its_cleaning(tmp_path: Path) -> None:
+    options = argparse.Namespace(like=ROOT / "models" / "flickr8k", encoder="", grids=False)
+    tokenizer = features.follow_model(options)
+    assert tokenizer.cleaning == FIRST_CLEANING and len(tokenizer.words) > 1000
+    (tmp_path / "text").mkdir()
+    photos = write_photos(tmp_path / "photos")
+    rows = "".join(f"{name},一只狗。 a dog\n" for name in PHOTOS)
+    (tmp_path / "text" / "captions.txt").write_text("image,caption\n" + rows, encoding="utf-8")
+    for cleaning, clean in ((FIRST_CLEANING, "一只狗。 a dog"), (CLEANING, "一 只 狗 a dog")):
+        dataset = dataset_of(open_folders(photos, tmp_path / "text"), cleaning=cleaning)
+        assert dataset.captions["1.jpg"] == [clean]
+        write_text_files(dataset, tmp_path / "out", min_count=1)
+        origin = json.loads((tmp_path / "out" / "dataset.json").read_text())
+        assert origin["cleaning"] == cleaning
+        assert origin["source"].startswith("read as kaggle")
