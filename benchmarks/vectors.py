@@ -26,7 +26,8 @@ def compare_vectors(
 
     weights: of Xception, or with `small` of mini-xception, whose figures mean nothing.
     """
-    from captioning.vision.encoders import load_encoder, load_network
+    from captioning.vision.encoders import load_encoder
+    from captioning.vision.networks import load_network
 
     # The part of Xception that every file of weights has.
     name = "mini-xception" if small else "xception-block13"

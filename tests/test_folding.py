@@ -4,8 +4,8 @@ import keras
 import numpy as np
 from keras import layers
 
-from captioning.vision.encoders import load_network
 from captioning.vision.folding import fold_normalisation
+from captioning.vision.networks import load_network
 
 
 def trained(network: keras.Model) -> keras.Model:

@@ -132,8 +132,9 @@ def add_encoding(add: Callable[..., Any]) -> None:
     add(
         "--encoder",
         default="xception",
-        help="xception, xception-block13, efficientnet-lite0, -lite1, -lite2 or mini-xception "
-        f"{default}",
+        help="xception, xception-block13, efficientnet-lite0, -lite1, -lite2, mini-xception, "
+        "vgg16, resnet50, inception-v3, densenet201, efficientnet-b0, -b1, -b2, -b3, "
+        f"efficientnet-v2-s, mobilenet-v3 or convnext-tiny {default}",
     )
     add_weights(add)
     add("--batch-size", type=int, default=16, metavar="N", help=f"photos per batch {default}")

@@ -6,7 +6,7 @@ and captioning.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from importlib.util import find_spec
@@ -23,10 +23,12 @@ from captioning.vision.views import VIEWS
 class EncoderSettings:
     """What an encoder does to a photo, as values.
 
-    size: pixels a side of the square photo; resize: the filter of that; pixel values become
-    `value * scale + offset`. layer: the layer whose output is the grid, of shape (grid_side,
+    size: pixels a side of the square photo; resize: the filter of that; channels: the order of the
+    colours; pixel values become `value * scale + offset`, one of each for all channels or one a
+    channel, in that order. layer: the layer whose output is the grid, of shape (grid_side,
     grid_side, grid_size); its average over all positions is the vector, of as many numbers. An
-    encoder whose vectors are the average of a later layer gives both sizes.
+    encoder whose vectors come of a later layer gives both sizes. application: the network's name
+    in `keras.applications`, where it is there.
     """
 
     name: str
@@ -34,16 +36,23 @@ class EncoderSettings:
     size: int
     grid_side: int
     vector_size: int
-    scale: float = 1 / 127.5
-    offset: float = -1.0
+    scale: float | tuple[float, ...] = 1 / 127.5
+    offset: float | tuple[float, ...] = -1.0
     resize: str = "bicubic"
     grid_size: int | None = None
+    channels: str = "rgb"
+    application: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """The settings as plain values, for JSON; without `grid_size` where it is `vector_size`."""
-        values = asdict(self)
-        if self.grid_size is None:
-            del values["grid_size"]  # older files have no such key
+        """The settings as plain values, for JSON: the same as are read back.
+
+        Keys that older files don't have are left out where their value is the usual one.
+        """
+        values = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        del values["application"]  # the name tells
+        for key, usual in (("grid_size", None), ("channels", "rgb")):
+            if values[key] == usual:
+                del values[key]
         return values
 
 
@@ -52,12 +61,26 @@ def grid_shape(signature: Mapping[str, Any]) -> tuple[int, int]:
     return signature["grid_side"] ** 2, signature.get("grid_size") or signature["vector_size"]
 
 
+AS_THEY_ARE = {"scale": 1.0, "offset": 0.0}
+"""Preprocessing of networks that have it as their first layers: pixels from 0 to 255."""
+
+ZERO_MEAN = {"scale": 1.0, "offset": (-103.939, -116.779, -123.68), "channels": "bgr"}
+"""That of networks first trained in Caffe: the mean of ImageNet subtracted, blue first."""
+
+STANDARDISED: dict[str, Any] = {
+    "scale": tuple(1 / 255 / deviation for deviation in (0.229, 0.224, 0.225)),
+    "offset": (-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225),
+}
+"""That of networks first trained in Torch: mean 0 and deviation 1 of each channel in ImageNet."""
+
 # xception-block13 is read before block 14: for weight files that hold blocks 1 to 13 alone.
 ENCODERS = {
     settings.name: settings
     for settings in (
-        EncoderSettings("xception", "block14_sepconv2_act", 299, 10, 2048),
-        EncoderSettings("xception-block13", "input of block14_sepconv1", 299, 10, 1024),
+        EncoderSettings("xception", "block14_sepconv2_act", 299, 10, 2048, application="Xception"),
+        EncoderSettings(
+            "xception-block13", "input of block14_sepconv1", 299, 10, 1024, application="Xception"
+        ),
         *(
             EncoderSettings(
                 name, "last block", size, -(-size // 32), 1280, 1 / 128, -127 / 128, grid_size=grid
@@ -70,6 +93,35 @@ ENCODERS = {
             )
         ),
         EncoderSettings("mini-xception", "output", 96, 6, 224),
+        # Of other projects: their vectors are the average of the last grid, VGG16's a layer's.
+        *(
+            EncoderSettings(
+                name,
+                layer,
+                size,
+                side,
+                numbers,
+                grid_size=512 if name == "vgg16" else None,
+                application=application,
+                **preprocessing,
+            )
+            for name, application, layer, size, side, numbers, preprocessing in (
+                ("vgg16", "VGG16", "fc2", 224, 7, 4096, ZERO_MEAN),
+                ("resnet50", "ResNet50", "conv5_block3_out", 224, 7, 2048, ZERO_MEAN),
+                ("inception-v3", "InceptionV3", "mixed10", 299, 8, 2048, {}),
+                ("densenet201", "DenseNet201", "relu", 224, 7, 1920, STANDARDISED),
+                ("efficientnet-b0", "EfficientNetB0", "top_activation", 224, 7, 1280, AS_THEY_ARE),
+                ("efficientnet-b1", "EfficientNetB1", "top_activation", 240, 8, 1280, AS_THEY_ARE),
+                ("efficientnet-b2", "EfficientNetB2", "top_activation", 260, 9, 1408, AS_THEY_ARE),
+                ("efficientnet-b3", "EfficientNetB3", "top_activation", 300, 10, 1536, AS_THEY_ARE),
+                (
+                    *("efficientnet-v2-s", "EfficientNetV2S", "top_activation"),
+                    *(384, 12, 1280, AS_THEY_ARE),
+                ),
+                ("mobilenet-v3", "MobileNetV3Large", "output", 224, 7, 960, AS_THEY_ARE),
+                ("convnext-tiny", "ConvNeXtTiny", "output", 224, 7, 768, AS_THEY_ARE),
+            )
+        ),
     )
 }
 
@@ -110,7 +162,7 @@ class Encoder:
     """A Keras network with weights, ready to encode; made by `load_encoder`.
 
     network: a model from floats (photos, size, size, 3), scaled as `settings` says, to grids, or
-    to grids and what is to be averaged for the vectors;
+    to grids and what is to be averaged for the vectors, or the vectors themselves;
     the encoder computes with its batch normalisations folded into its convolutions. weights: the
     name of the weights, for messages. precision: in which the network computes, "float32" or
     "bfloat16"; vectors and grids are float32 whatever it is.
@@ -125,7 +177,7 @@ class Encoder:
     def __init__(
         self, settings: EncoderSettings, network: Any, weights: str, precision: str = "float32"
     ) -> None:
-        from keras import layers
+        from keras import layers, ops
 
         from captioning.vision.folding import fold_normalisation
 
@@ -137,12 +189,14 @@ class Encoder:
         # Scaling and pooling are layers of the model, so that they are compiled with it and only
         # bytes are handed over to the backend.
         pixels = layers.Input((settings.size, settings.size, 3), dtype="uint8", name="pixels")
-        scaled = layers.Rescaling(settings.scale, settings.offset, dtype="float32")(pixels)
+        ordered = ops.flip(pixels, -1) if settings.channels == "bgr" else pixels
+        scaled = layers.Rescaling(settings.scale, settings.offset, dtype="float32")(ordered)
         outputs = fold_normalisation(network)(scaled)
-        # (photos, side, side, grid_size), (photos, side, side, vector_size)
-        grid, pooled = outputs if isinstance(outputs, list | tuple) else (outputs, outputs)
+        # (photos, side, side, grid_size); (photos, side, side, vector_size), or without sides
+        grid, last = outputs if isinstance(outputs, list | tuple) else (outputs, outputs)
         # The mean of 100 positions in bfloat16 (8 bits of precision) would lose too much.
-        vector = layers.GlobalAveragePooling2D(name="vector", dtype="float32")(pooled)
+        average = layers.GlobalAveragePooling2D(name="vector", dtype="float32")
+        vector = average(last) if len(last.shape) == 4 else ops.cast(last, "float32")
         self._pixels, self._vector, self._grid = pixels, vector, grid
 
     # Two models of the same layers, each made when it is first needed: grids are 100 times as
@@ -222,46 +276,12 @@ def load_encoder(name: str, weights: str = "imagenet", precision: str = "float32
     """
     check_encoder(name, weights)
     from captioning.backend import computing_in, faster_precision
+    from captioning.vision.networks import load_network
 
     if precision == "auto":
         precision = faster_precision()
     with computing_in(precision):
         return Encoder(ENCODERS[name], load_network(name, weights), weights, precision)
-
-
-def load_network(name: str, weights: str = "imagenet") -> Any:
-    """The network of that encoder as it was published: scaled floats to grids, nothing folded.
-
-    weights, and what is raised, as in `load_encoder`.
-    """
-    size = ENCODERS[name].size
-    if name == "mini-xception":
-        from captioning.scenes.mini_xception import WEIGHTS_FILE, build_mini_xception
-
-        file = WEIGHTS_FILE if weights == "imagenet" else Path(weights)
-        network = build_mini_xception(size)
-        _read_weights(lambda: network.load_weights(file), name, str(file))
-        return network
-
-    if name in LITE:
-        from captioning.vision.efficientnet_lite import VARIANTS
-        from captioning.vision.efficientnet_lite_keras import load_efficientnet_lite
-
-        return load_efficientnet_lite(VARIANTS[name], size)
-
-    import keras
-
-    xception = _read_weights(
-        lambda: keras.applications.Xception(
-            include_top=False, weights=weights, input_shape=(size, size, 3)
-        ),
-        name,
-        weights,
-    )
-    if name == "xception":
-        return xception
-    block13 = xception.get_layer("block14_sepconv1").input  # (photos, 10, 10, 1024)
-    return keras.Model(xception.inputs, block13, name="block13")
 
 
 def check_encoder(name: str, weights: str) -> None:
@@ -279,23 +299,6 @@ def check_encoder(name: str, weights: str) -> None:
         raise CaptioningError(
             f"the weights file {weights} is missing; give --weights a file, or imagenet"
         )
-
-
-def _read_weights(read: Callable[[], Any], name: str, weights: str) -> Any:
-    """What `read` gives; its errors as `CaptioningError`, with the file and a way out."""
-    try:
-        return read()
-    except Exception as error:  # h5py, Keras and urllib each raise their own kinds
-        first_line = str(error).strip().split("\n")[0][:200]
-        if weights == "imagenet":
-            raise CaptioningError(
-                f"the ImageNet weights of {name} could not be fetched ({first_line}). Without "
-                "internet: copy xception_weights_tf_dim_ordering_tf_kernels_notop.h5 from a "
-                "machine that has it and name it with --weights"
-            ) from None
-        raise CaptioningError(
-            f"the file {weights} does not hold weights of {name} ({first_line})"
-        ) from None
 
 
 def _fingerprint(network: Any) -> str:

@@ -44,6 +44,8 @@ def fold_normalisation(network: keras.Model) -> keras.Model:
         if layer.weights:
             original = network.get_layer(layer.name)
             layer.set_weights(weights.get(layer.name) or original.get_weights())
+        if isinstance(layer, layers.Normalization):
+            layer.finalize_state()  # it computes with constants made of its weights
     return copy
 
 
