@@ -12,6 +12,7 @@ SCRIPTS = {
     "train": "train.py",
     "evaluate": "evaluate.py",
     "export": "export.py",
+    "convert": "convert.py",
     "demo": "demo.py",
     "app": "app.py",
 }

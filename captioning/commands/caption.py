@@ -16,6 +16,8 @@ from captioning.commands.caption_options import (
 )
 from captioning.commands.caption_outputs import open_outputs, places
 from captioning.commands.options import check_decoding, decoding_of, refuse
+from captioning.commands.other_model import load_model, read_about
+from captioning.decoders.kinds import READ_GRIDS
 from captioning.errors import CaptioningError, command_line, shown
 from captioning.output.tally import Tally
 
@@ -61,9 +63,7 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
         report_left_out(found)
         tally = Tally(had=len(had), done=done, failed=len(found.unreadable))
         if remaining:
-            from captioning.inference.loading import load
-
-            captioner = load(*options.model, weights=options.weights, runtime=options.runtime)
+            captioner = load_model(options)
             caption_all(captioner, remaining, outputs, options, tally)
         # Also if nothing remained: the earlier run may have been stopped before it marked.
         for output in () if options.dry_run else outputs:
@@ -103,7 +103,6 @@ def settle_model(options: argparse.Namespace) -> None:
     Raises `CaptioningError` for what the models' descriptions rule out.
     """
     from captioning.data.text import Tokenizer
-    from captioning.inference.description import read_ensemble_description
     from captioning.inference.familiarity import FAMILIARITY
     from captioning.inference.models import choose_model, models_folder, shipped_folder
     from captioning.inference.settings import banned_tokens
@@ -112,7 +111,7 @@ def settle_model(options: argparse.Namespace) -> None:
     if options.model is None:
         options.model = [choose_model(models_folder(), shipped_folder())]
         print(f"model: {options.model[0]}", file=sys.stderr)
-    about = read_ensemble_description(options.model)
+    about = read_about(options)
     check_encoder(about["encoder"]["name"], options.weights)
     tokenizer = Tokenizer(tuple(about["words"]), about["cleaning"])
     banned_tokens(options.ban.split(","), tokenizer)  # raises now, not later
@@ -145,9 +144,9 @@ def settle_model(options: argparse.Namespace) -> None:
             f"{command_line('train')}",
         ),
         (
-            options.attention and about.get("decoder") == "merge",
-            f"the merge decoder of {options.model[0]} has no attention: it reads a photo as one "
-            "vector; --attention wants a model with an attention or transformer decoder",
+            options.attention and about["decoder"] not in READ_GRIDS,
+            f"the {about['decoder']} decoder of {options.model[0]} has no attention: it reads a "
+            "photo as one vector; --attention wants one with an attention or transformer decoder",
         ),
     )
 

@@ -20,6 +20,7 @@ from captioning.commands.options import (
     path,
     refuse,
 )
+from captioning.commands.other_model import add_other_model
 from captioning.errors import CaptioningError
 from captioning.output.existing import EXISTING
 
@@ -62,6 +63,7 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
         help=f"a model's folder {DEFAULT_MODEL}; given several times, the models are an ensemble",
     )
     add_weights(add)
+    add_other_model(parser.add_argument_group("models of other projects").add_argument)
     add_runtime(add)
     add_max_pixels(add)
     add_wording(parser.add_argument_group("what the captions say").add_argument)

@@ -23,6 +23,7 @@ from captioning.commands.options import (
     path,
     refuse,
 )
+from captioning.decoders.kinds import READ_GRIDS
 from captioning.errors import CaptioningError, command_line, shown
 
 if TYPE_CHECKING:
@@ -236,7 +237,7 @@ def follow_model(options: argparse.Namespace) -> "Tokenizer":
 
     about = read_description(options.like)
     options.encoder = about["encoder"]["name"]
-    options.grids |= about.get("decoder", "merge") != "merge"
+    options.grids |= about.get("decoder") in READ_GRIDS
     return Tokenizer(tuple(about["words"]), about["cleaning"])
 
 

@@ -18,6 +18,7 @@ SUMMARIES = {
     "train": "train a decoder on them",
     "evaluate": "score a model's captions against references",
     "export": "a model as ONNX graphs, which caption without Keras",
+    "convert": "files of another project -> a model's folder, or data to train with",
     "demo": "the whole pipeline on rendered scenes",
     "app": "a page in the browser: drop photos, read and correct captions",
 }

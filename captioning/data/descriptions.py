@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from captioning.data.keras_tokenizer import MARKERS
 from captioning.errors import CaptioningError
 from captioning.files.text import read_text
 
@@ -25,19 +26,36 @@ def write_descriptions(captions: dict[str, list[str]]) -> str:
 def read_descriptions(path: Path) -> dict[str, list[str]]:
     """Read `descriptions.txt` back: `{file name: [clean caption, ...]}`.
 
-    Raises `CaptioningError` naming the line that is no `name<TAB>caption`.
+    Also those of other projects: with any line ends, with a space for a tab where no line has a
+    tab, and with markers around every caption, `startseq … endseq`, which are dropped. Raises
+    `CaptioningError` naming the line that is no `name<TAB>caption`.
     """
-    captions: dict[str, list[str]] = {}
-    for number, line in enumerate(read_text(path, "the clean captions").split("\n"), 1):
+    rows: list[tuple[str, str]] = []
+    # Not splitlines(): captions may hold Unicode line separators.
+    lines = re.split(r"\r\n|\r|\n", read_text(path, "the clean captions"))
+    separator = "\t" if any("\t" in line for line in lines) else " "
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        name, tab, caption = line.rstrip("\r").partition("\t")
-        if not tab or not name:
+        name, found, caption = line.partition(separator)
+        if not found or not name:
             raise CaptioningError(
                 f"{path}, line {number}: expected name.jpg<TAB>caption, got {line[:60]!r}"
             )
         # In one pass: replaced one after the other, an escaped backslash before a "t" would become
         # a tab.
         name = re.sub(r"\\[tnr\\]", lambda found: _UNESCAPED[found[0]], name)
+        rows.append((name, caption))
+    captions: dict[str, list[str]] = {}
+    for (name, _), caption in zip(rows, _bare([caption for _, caption in rows]), strict=True):
         captions.setdefault(name, []).append(caption)
+    return captions
+
+
+def _bare(captions: list[str]) -> list[str]:
+    """The captions without the markers that stand around every one of them, if they do."""
+    split = [caption.split() for caption in captions]
+    ends = {(words[0], words[-1]) if len(words) > 1 else ("", "") for words in split}
+    if len(ends) == 1 and ends <= set(MARKERS):
+        return [" ".join(words[1:-1]) for words in split]
     return captions

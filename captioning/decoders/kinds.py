@@ -8,6 +8,12 @@ READ_GRIDS = ("attention", "transformer")
 HEADS = {"merge": 1, "attention": 4, "transformer": 6}
 """How many attention heads each decoder has; they divide its width into equal parts."""
 
+PREFIX = "prefix"
+"""The decoder that reads the caption so far as a whole: a network of another project."""
+
+DECODERS = (*HEADS, PREFIX)
+"""Every decoder that captions; those of `HEADS` can be trained."""
+
 
 @dataclass(frozen=True)
 class Architecture:

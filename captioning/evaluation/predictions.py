@@ -7,6 +7,7 @@ import numpy as np
 from captioning.data.prepared import Prepared
 from captioning.errors import CaptioningError
 from captioning.inference.captioner import Captioner
+from captioning.vision.encoders import UNKNOWN_WEIGHTS
 
 PHOTOS_AT_ONCE = 250
 """The grids of so many photos are in memory while a split is captioned."""
@@ -54,6 +55,8 @@ def check_encoder_fits(captioner: Captioner, prepared: Prepared) -> None:
     """Raise `CaptioningError` when the vectors were made by another encoder than the model's."""
     made_by, wanted = prepared.features.made_by, captioner.trained_model.encoder
     for key in wanted:
+        if key == "weights" and UNKNOWN_WEIGHTS in (made_by.get(key), wanted[key]):
+            continue  # files of other projects don't tell
         if made_by.get(key) != wanted[key]:
             raise CaptioningError(
                 f"the vectors were made with {key} {made_by.get(key)!r}, but the model in "

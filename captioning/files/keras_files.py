@@ -65,11 +65,11 @@ def check_keras_file(path: Path) -> None:
     """
     try:
         with zipfile.ZipFile(path) as archive:
-            _check_members(archive.infolist())
+            check_members(archive.infolist())
             config = json.loads(archive.read("config.json"))
             json.loads(archive.read("metadata.json"))
             weights = archive.read("model.weights.h5")
-        shapes = _weight_shapes(weights)
+        shapes = weight_shapes(weights)
         # In this order: the last check builds the layers, so their classes must be known by then.
         _check_config(config)
         _check_sizes(config, shapes)
@@ -78,7 +78,7 @@ def check_keras_file(path: Path) -> None:
         raise CaptioningError(f"cannot read {path}: {reason}") from None
 
 
-def _check_members(members: list[zipfile.ZipInfo]) -> None:
+def check_members(members: list[zipfile.ZipInfo]) -> None:
     """Raise ValueError unless the zip holds the three members once, of a sensible size."""
     names = [member.filename for member in members]
     if sorted(names) != sorted(MEMBERS):  # also against paths that leave the folder, and doubles
@@ -133,7 +133,7 @@ def _check_config(config: Any) -> None:
             raise ValueError(f"it uses {module}.{name}, which no model of ours has")
 
 
-def _weight_shapes(weights: bytes) -> list[tuple[int, ...]]:
+def weight_shapes(weights: bytes) -> list[tuple[int, ...]]:
     """The shapes of all arrays in an HDF5 file.
 
     Raises ValueError for links, for storage in other files, for values that are no numbers, and

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from captioning.data.text import CLEANINGS
-from captioning.decoders.kinds import HEADS
+from captioning.decoders.kinds import DECODERS
 from captioning.decoders.onnx_steps import has_graphs
 from captioning.errors import CaptioningError, command_line
 from captioning.files.folders import check_folder
@@ -119,7 +119,10 @@ _PARTS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "cleaning": (lambda v: isinstance(v, dict), "set of rules"),
     "words": (lambda v: isinstance(v, list) and v != [] and all(map(_is_word, v)), "list of words"),
     "trained_at": (lambda v: isinstance(v, str), "text"),
-    "decoder": (lambda v: isinstance(v, str) and v in HEADS, f"decoder ({', '.join(HEADS)})"),
+    "decoder": (
+        lambda v: isinstance(v, str) and v in DECODERS,
+        f"decoder ({', '.join(DECODERS)})",
+    ),
     "training": (lambda v: isinstance(v, dict), "JSON object"),
 }
 """What `captioner.json` must hold: a check of each part, and what it is."""

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from captioning.decoders.ensemble import Ensemble
+from captioning.decoders.ensemble import Ensemble, ModelSteps
+from captioning.decoders.kinds import PREFIX
 from captioning.errors import CaptioningError, command_line
 from captioning.inference.caption_decoder import CaptionDecoder
 from captioning.inference.captioner import Captioner
@@ -18,7 +19,7 @@ from captioning.inference.model_folder import (
     read_model_folder,
 )
 from captioning.inference.models import find_model
-from captioning.vision.encoders import Encoder, PhotoEncoder
+from captioning.vision.encoders import UNKNOWN_WEIGHTS, Encoder, PhotoEncoder
 from captioning.vision.onnx_encoder import load_onnx_encoder
 
 RUNTIMES = ("onnx", "keras")
@@ -74,11 +75,19 @@ def load_keras(models: Sequence[ModelFolder], weights: str) -> Captioner:
     from captioning.backend import import_keras
 
     import_keras()
+    ensemble = Ensemble([_keras_steps(model) for model in models])
+    return _captioner(models[0], ensemble, partial(load_encoder_of, models[0], weights))
+
+
+def _keras_steps(about: ModelFolder) -> ModelSteps:
+    if about.description["decoder"] == PREFIX:
+        from captioning.inference.other_models import load_prefix_steps
+
+        return load_prefix_steps(about)
     from captioning.decoders.build import steps_of
     from captioning.inference.trained_model import load_trained_model
 
-    ensemble = Ensemble([steps_of(load_trained_model(model.folder).model) for model in models])
-    return _captioner(models[0], ensemble, partial(load_encoder_of, models[0], weights))
+    return steps_of(load_trained_model(about.folder).model)
 
 
 def _captioner(
@@ -98,7 +107,7 @@ def load_encoder_of(model: ModelFolder, weights: str) -> Encoder:
 
     signature = model.encoder
     encoder = load_encoder(signature["name"], weights)
-    if encoder.fingerprint != signature["weights"]:
+    if signature["weights"] not in (encoder.fingerprint, UNKNOWN_WEIGHTS):
         raise CaptioningError(
             f"{model.folder} was trained with other weights of {signature['name']} "
             f"(fingerprint {signature['weights']}) than {weights} holds ({encoder.fingerprint}); "

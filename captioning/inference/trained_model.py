@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from captioning.data.text import Tokenizer
+from captioning.decoders.kinds import PREFIX
 from captioning.decoders.onnx_steps import PHOTO, STEP
 from captioning.errors import CaptioningError, command_line
 from captioning.files.keras_files import check_keras_file
@@ -119,6 +120,11 @@ def load_trained_model(folder: Path) -> TrainedModel:
 
     about = read_model_folder(folder)
     folder = about.folder
+    if about.description["decoder"] == PREFIX:
+        raise CaptioningError(
+            f"{folder} was converted from another project's files: it captions and can be scored, "
+            "but not be trained further or exported"
+        )
     if not (folder / MODEL).is_file():
         raise CaptioningError(
             f"the model's folder {folder} lacks {MODEL}: it was exported, and only captions; "

