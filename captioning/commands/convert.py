@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from captioning.commands.other_model import add_other_model, files_of
 from captioning.commands.options import command_parser
+from captioning.commands.other_model import add_other_model, files_of
 from captioning.errors import CaptioningError, command_line
 
 WRITTEN = ("captioner.json", "model.keras", "features.p", "descriptions.txt", "splits.json")
