@@ -15,6 +15,7 @@ from captioning.files.pickles import read_pickle, write_pickle
 from captioning.files.stand_ins import PickledTokenizer
 from captioning.files.text import read_json, write_json, write_text
 from captioning.vision.features import PARTS, Features, read_features
+from captioning.vision.sharded_features import is_sharded
 
 _ORIGIN = "dataset.json"
 """What the captions are from, and by which rules they were cleaned."""
@@ -131,7 +132,8 @@ def read_prepared(folder: Path) -> Prepared:
     """
     folder = Path(folder)
     check_folder(folder, "the folder of prepared data", f"make it with: {command_line('features')}")
-    check_parts(folder, ("descriptions.txt", "splits.json", "tokenizer.p", *PARTS), "features")
+    parts = () if is_sharded(folder) else PARTS
+    check_parts(folder, ("descriptions.txt", "splits.json", "tokenizer.p", *parts), "features")
     captions = read_descriptions(folder / "descriptions.txt")
     splits = read_prepared_splits(folder)
     tokenizer = read_tokenizer(folder / "tokenizer.p", _read_cleaning(folder))

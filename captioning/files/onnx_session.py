@@ -21,6 +21,17 @@ SPINNING = "session.intra_op.allow_spinning"
 """Threads that wait for work sleep instead of spinning: spinning takes a processor's time from
 whatever else runs, and gains nothing on graphs as small as these."""
 
+_threads = 0
+
+
+def use_threads(number: int) -> None:
+    """Sessions that are made from now on compute with so many threads; 0: as many as processors.
+
+    For processes side by side, of which each has a processor of its own.
+    """
+    global _threads
+    _threads = number
+
 
 def import_onnxruntime() -> Any:
     """ONNX Runtime, with its reports to its maker switched off.
@@ -50,6 +61,7 @@ class Session:
         if not convolves:
             levels = onnxruntime.GraphOptimizationLevel
             options.graph_optimization_level = levels.ORT_ENABLE_EXTENDED
+        options.intra_op_num_threads = _threads
         options.log_severity_level = 4  # what is wrong is raised; warnings are for its developers
         options.add_session_config_entry(SPINNING, "0")
         self.name = name

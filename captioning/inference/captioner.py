@@ -18,6 +18,7 @@ from captioning.inference.settings import DecodingSettings
 from captioning.vision.batches import encode_views, read_batches
 from captioning.vision.encoders import PhotoEncoder
 from captioning.vision.images import MAX_PIXELS, UnreadableImageError, as_data, open_image
+from captioning.vision.packed import PackedPhoto, Photo
 
 PHOTOS_AT_ONCE = 16
 """Photos that are read and encoded side by side."""
@@ -30,10 +31,10 @@ NOTEBOOK = 360
 class Caption:
     """A photo's caption, or the reason why it has none.
 
-    score: mean log-probability a word (natural logarithm, 0 is certain); best: (caption, score)
-    of the N likeliest, best first; error: why the photo could not be read, or None; familiar: how
-    like the photo is to the training photos (`Familiarity.of`), or None where the model's folder
-    doesn't tell.
+    image: its file, or the one that it's packed in; score: mean log-probability a word (natural
+    logarithm, 0 is certain); best: (caption, score) of the N likeliest, best first; error: why the
+    photo could not be read, or None; familiar: how like the photo is to the training photos
+    (`Familiarity.of`), or None where the model's folder doesn't tell.
     """
 
     image: Path
@@ -88,14 +89,14 @@ class Captioner:
 
     def caption(
         self,
-        photos: str | Path | Iterable[str | Path],
+        photos: str | Path | Iterable[str | Photo],
         top: int = 1,
         max_pixels: int = MAX_PIXELS,
         **decoding: Any,
     ) -> Iterator[Caption]:
         """Captions in the order of the photos, as they come; several photos share a batch.
 
-        photos: paths of image files, or one path.
+        photos: paths of image files, photos inside of other files, or one path.
         top: so many of the beam's likeliest are in `best`; decoding: as in
         `CaptionDecoder.settings`. A photo that can't be read, or has more than max_pixels, comes
         back with its `error`.
@@ -104,15 +105,15 @@ class Captioner:
         settings = self.decoder.settings(**decoding)
         # A path is an iterable as well: of its letters.
         several = [photos] if isinstance(photos, str | os.PathLike) else photos
-        remaining = map(Path, several)
+        remaining = (p if isinstance(p, PackedPhoto) else Path(p) for p in several)
         while group := list(islice(remaining, PHOTOS_AT_ONCE)):
             yield from self._caption_group(group, settings, top, max_pixels)
 
     def _caption_group(
-        self, group: list[Path], settings: DecodingSettings, top: int, max_pixels: int
+        self, group: list[Photo], settings: DecodingSettings, top: int, max_pixels: int
     ) -> Iterator[Caption]:
-        failed: dict[Path, str] = {}
-        done: dict[Path, Caption] = {}
+        failed: dict[Photo, str] = {}
+        done: dict[Photo, Caption] = {}
         size = self.trained_model.encoder["size"]
         unique = list(dict.fromkeys(group))  # a photo that is given twice is captioned once
         # `read_batches` gives the photos that can be read and puts the others into `failed`.
@@ -122,9 +123,9 @@ class Captioner:
             shares = self.familiar(vectors)
             for path, hypotheses, familiar in zip(paths, found, shares, strict=True):
                 best = [(self.decoder.text(h), h.score) for h in hypotheses[:top]]
-                done[path] = Caption(path, *best[0], best, familiar=familiar)
+                done[path] = Caption(_file_of(path), *best[0], best, familiar=familiar)
         for path in group:
-            yield done.get(path) or Caption(path, error=failed[path])
+            yield done.get(path) or Caption(_file_of(path), error=failed[path])
 
     def encode(
         self, pixels: np.ndarray, views: int | None = None
@@ -144,3 +145,7 @@ class Captioner:
         if self._familiarity is None:
             return [None] * len(vectors)
         return self._familiarity.of(vectors).tolist()
+
+
+def _file_of(photo: Photo) -> Path:
+    return photo.archive if isinstance(photo, PackedPhoto) else photo

@@ -7,7 +7,7 @@
                  the encoder's signature
 
 `feature_writer` writes them. Until a run is finished its batches are in `features.partial`, of
-which `extraction_log` knows.
+which `extraction_log` knows. `sharded_features` tells of features in shards.
 """
 
 from collections.abc import Callable
@@ -22,10 +22,11 @@ from captioning.files.folders import check_folder, check_parts
 from captioning.files.pickles import read_pickle
 from captioning.files.text import read_json
 from captioning.vision.encoders import grid_shape
+from captioning.vision.sharded_features import ShardedArray, ShardedVectors, is_sharded, read_shards
 from captioning.vision.stamps import Stamp, digest_of_file
 
 PARTS = ("features.json", "features.p")
-"""The files without which there are no vectors."""
+"""The files without which there are no vectors, unless they are in shards."""
 
 
 @dataclass
@@ -37,11 +38,11 @@ class Features:
     name: its rows in grids, one a view}.
     """
 
-    vectors: dict[str, np.ndarray]
+    vectors: dict[str, np.ndarray] | ShardedVectors
     made_by: dict[str, Any]
     failed: dict[str, str] = field(default_factory=dict)
     stamps: dict[str, Stamp] = field(default_factory=dict)
-    grids: np.ndarray | None = None
+    grids: np.ndarray | ShardedArray | None = None
     rows: dict[str, list[int]] = field(default_factory=dict)
 
     @property
@@ -64,6 +65,8 @@ class Features:
                 f"features.p has no vector for {len(missing)} photos, {missing[0]} among them; "
                 f"run {command_line('features')} again"
             )
+        if isinstance(self.vectors, ShardedVectors):
+            return self.vectors.matrix(names)  # (photos, D)
         return np.concatenate([self.vectors[name] for name in names])  # (photos, D)
 
     def grid_rows(self, names: list[str], views: int = 1) -> np.ndarray:
@@ -97,6 +100,8 @@ def read_features(folder: Path) -> Features:
     """
     folder = Path(folder)
     check_folder(folder, "the folder of vectors", f"make it with: {command_line('features')}")
+    if is_sharded(folder):
+        return Features(**read_shards(folder))
     check_parts(folder, PARTS, "features")
     description = checked_description(
         read_json(folder / "features.json", "the description of the vectors"), folder

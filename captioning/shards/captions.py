@@ -1,0 +1,80 @@
+"""Captions of photos, as rows: what workers make for `caption --shards`."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from captioning.shards.model_digest import check_models
+from captioning.shards.work import Made
+from captioning.vision.images import MAX_PIXELS
+from captioning.vision.packed import Photo
+
+
+@dataclass(frozen=True)
+class CaptionTask:
+    """A `Task`: the captions of these models.
+
+    models: folders; digests: of each, as `digest_of_model`; decoding: (name, value) of
+    `CaptionDecoder.settings`; neutral: without people's gender; runtime, weights: as in
+    `loading.load`.
+    """
+
+    models: tuple[str, ...]
+    digests: tuple[str, ...]
+    decoding: tuple[tuple[str, Any], ...] = ()
+    neutral: bool = False
+    max_pixels: int = MAX_PIXELS
+    weights: str = "imagenet"
+    runtime: str | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """All that the captions depend on. Where the model is doesn't matter."""
+        return {
+            "task": "caption",
+            "model": list(self.digests),
+            "decoding": {k: list(v) if isinstance(v, tuple) else v for k, v in self.decoding},
+            "neutral": self.neutral,
+            "max_pixels": self.max_pixels,
+            "weights": self.weights,
+            "runtime": self.runtime,
+        }
+
+    def load(self) -> "CaptionMaker":
+        """Load the models, computing with one thread."""
+        from captioning.files.onnx_session import use_threads
+        from captioning.inference.loading import load
+
+        check_models(self.models, self.digests)
+        use_threads(1)
+        return CaptionMaker(self, load(*self.models, weights=self.weights, runtime=self.runtime))
+
+
+class CaptionMaker:
+    """A `Maker` of captions. captioner: a `Captioner`."""
+
+    def __init__(self, task: CaptionTask, captioner: Any) -> None:
+        self._task, self._captioner = task, captioner
+        # The same bits each time, however many photos came before: see `Encoder`.
+        captioner.encoder.compiled = True
+
+    def make(self, keys: list[str], photos: list[Photo]) -> Made:
+        """A row a photo: key, caption, score and familiar (null where unknown), error."""
+        captions = self._captioner.caption(
+            photos, max_pixels=self._task.max_pixels, **dict(self._task.decoding)
+        )
+        return [self._row(key, caption) for key, caption in zip(keys, captions, strict=True)], {}
+
+    def _row(self, key: str, caption: Any) -> dict[str, Any]:
+        from captioning.data.neutral import without_gender
+
+        text = without_gender(caption.caption) if self._task.neutral else caption.caption
+        has_score = caption.error is None and not math.isnan(caption.score)
+        return {
+            "key": key,
+            "caption": None if caption.error else text,
+            "score": round(caption.score, 4) if has_score else None,
+            "familiar": None if caption.familiar is None else round(caption.familiar, 3),
+            "error": caption.error,
+        }
+
+
