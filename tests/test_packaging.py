@@ -33,7 +33,8 @@ def requirements(file: str) -> set[str]:
         ("requirements-app.txt", ["app"]),
         ("requirements-openvino.txt", ["openvino"]),
         ("requirements-parquet.txt", ["parquet"]),
-        ("requirements-dev.txt", ["embed", "heic", "parquet", "dev"]),
+        ("requirements-distributed.txt", ["distributed"]),
+        ("requirements-dev.txt", ["embed", "heic", "parquet", "distributed", "dev"]),
     ],
 )
 def test_requirements_files_say_what_the_package_says(file: str, extras: list[str]) -> None:

@@ -17,6 +17,7 @@ from captioning.commands.caption_options import (
 from captioning.commands.caption_outputs import open_outputs, places
 from captioning.commands.options import check_decoding, decoding_of, refuse
 from captioning.commands.other_model import load_model, read_about
+from captioning.commands.shards import wants_shards
 from captioning.decoders.kinds import READ_GRIDS
 from captioning.errors import CaptioningError, command_line, shown
 from captioning.output.tally import Tally
@@ -32,6 +33,10 @@ AFTER_STOP = "with -o, the captions so far are saved: the same command with --re
 
 def main(arguments: Sequence[str] | None = None, program: str | None = None) -> int:
     """Caption photos; 0 if all were, 1 if some of several could not be, 2 if the only one."""
+    if wants_shards(arguments):  # with options of its own
+        from captioning.commands import caption_shards
+
+        return caption_shards.main(arguments, program)
     options = parse_arguments(arguments, program)
     # NumPy multiplies little here, and its threads take a tenth of a second to start.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

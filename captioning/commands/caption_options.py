@@ -29,6 +29,7 @@ EXAMPLES = {
     "holiday/ -o captions.csv": "of a folder, as a table",
     "holiday/ --sentence --max-characters 125": "alt texts",
     "holiday/ --format xmp --dry-run": "what would be written",
+    "--shards photos/ -o captions/": "of millions, on many processes and machines: --shards --help",
 }
 
 FORMATS = ("text", "csv", "jsonl", "html", "sidecar", "xmp")

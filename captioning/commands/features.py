@@ -23,6 +23,7 @@ from captioning.commands.options import (
     path,
     refuse,
 )
+from captioning.commands.shards import wants_shards
 from captioning.decoders.kinds import READ_GRIDS
 from captioning.errors import CaptioningError, command_line, shown
 
@@ -42,6 +43,7 @@ EXAMPLES = {
     "--data captions.csv --images photos/": "a dataset of your own",
     "--encoder efficientnet-lite2 --grids": "for decoders with attention",
     "--check": "only look for what is wrong",
+    "--shards photos/ -o vectors/": "of millions, on many processes and machines: --shards --help",
 }
 
 
@@ -163,6 +165,10 @@ def add_encoding(add: Callable[..., Any]) -> None:
 
 def main(arguments: Sequence[str] | None = None, program: str | None = None) -> int:
     """Check the data, then write the three files; with --check, 1 if something is wrong."""
+    if wants_shards(arguments):  # with options of its own
+        from captioning.commands import features_shards
+
+        return features_shards.main(arguments, program)
     options = parse_arguments(arguments, program)
     from captioning.data.dataset import dataset_of
     from captioning.data.flickr8k_photos import overlap_note, read_flickr8k_names

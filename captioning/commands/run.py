@@ -37,6 +37,8 @@ EXTRAS = {
     "openvino": "openvino",
     "gradio": "app",
     "pyarrow": "parquet",
+    "ray": "distributed",
+    "fsspec": "distributed",
 }
 """The extra that brings a package which captioning alone doesn't need."""
 

@@ -76,5 +76,3 @@ class CaptionMaker:
             "familiar": None if caption.familiar is None else round(caption.familiar, 3),
             "error": caption.error,
         }
-
-

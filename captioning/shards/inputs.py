@@ -12,9 +12,9 @@ from captioning.shards.shard import Shard, is_photo, photo_at
 from captioning.vision.packed import PackedPhoto
 
 IMAGE_COLUMNS = (
-    "image jpg jpeg png webp bytes image_bytes path image_path filepath file_name filename "
-    "image_file file photo img name"
-).split()
+    *("image", "jpg", "jpeg", "png", "webp", "bytes", "image_bytes", "path", "image_path"),
+    *("filepath", "file_name", "filename", "image_file", "file", "photo", "img", "name"),
+)
 """Columns of a Parquet table that are taken for the photos, the first that is there."""
 
 KEY_COLUMNS = ("key", "__key__")
@@ -81,7 +81,8 @@ def _of_files(place: str, files: Any, root: str, paths: Sequence[str], cut: Cut)
         many = ", ".join(f"{len(found):,} {what}" for what, found in there.items())
         one = " and ".join(found[0] for found in there.values())
         raise CaptioningError(
-            f"{place} is of mixed kinds: {many} ({one}); name one kind, as {place.rstrip('/')}/*.tar"
+            f"{place} is of mixed kinds: {many} ({one}); name those of one kind, as "
+            f"{place.rstrip('/')}/*.tar"
         )
     if not there:
         raise CaptioningError(f"{place} holds no tar shards, no Parquet tables and no photos")

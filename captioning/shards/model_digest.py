@@ -11,7 +11,7 @@ _NOT_THE_MODEL = ("scores.json",)
 
 
 def digest_of_model(folder: str) -> str:
-    """SHA-256, in hexadecimal, of a model's folder. Raises `CaptioningError` if it can't be read."""
+    """SHA-256, in hexadecimal, of a model's files. Raises `CaptioningError` without them."""
     try:
         own = sorted(
             path

@@ -4,7 +4,6 @@ A place is a path, or a URL such as `s3://bucket/photos`, `gs://â€¦`, `hdfs://â€
 https://filesystem-spec.readthedocs.io
 """
 
-import glob
 import os
 import re
 import shutil
@@ -14,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from captioning.data.photos import files_in
 from captioning.errors import CaptioningError
 
 RAISED = (OSError, ValueError, RuntimeError)
@@ -28,45 +28,44 @@ class LocalFiles:
 
     def exists(self, path: str) -> bool:
         """Whether there is such a file or folder."""
-        return os.path.exists(path)
+        return Path(path).exists()
 
     def isdir(self, path: str) -> bool:
         """Whether it's a folder."""
-        return os.path.isdir(path)
+        return Path(path).is_dir()
 
     def size(self, path: str) -> int:
         """Bytes of a file. Raises OSError."""
-        return os.path.getsize(path)
+        return Path(path).stat().st_size
 
     def find(self, path: str) -> list[str]:
         """All files below a folder, but hidden ones."""
-        from captioning.data.photos import files_in
-
         return [f"{path}/{name}" for name in files_in(Path(path))]
 
     def ls(self, path: str, detail: bool = False) -> list[str]:
         """The files and folders in a folder."""
-        return [f"{path}/{name}" for name in os.listdir(path)]
+        return [str(found) for found in Path(path).iterdir()]
 
     def glob(self, pattern: str) -> list[str]:
-        """The files that a pattern means."""
-        return glob.glob(pattern)
+        """The files that an absolute pattern means."""
+        root = Path(pattern).anchor
+        return [str(found) for found in Path(root).glob(pattern.removeprefix(root))]
 
     def open(self, path: str, mode: str) -> BinaryIO:
         """The file, opened."""
-        return open(path, mode)  # type: ignore[return-value]
+        return Path(path).open(mode)  # type: ignore[return-value]
 
     def makedirs(self, path: str, exist_ok: bool) -> None:
         """Make a folder and those above it."""
-        os.makedirs(path, exist_ok=exist_ok)
+        Path(path).mkdir(parents=True, exist_ok=exist_ok)
 
     def mv(self, before: str, after: str) -> None:
         """Rename; what has the name is replaced."""
-        os.replace(before, after)
+        Path(before).replace(after)
 
     def rm(self, path: str) -> None:
         """Remove a file."""
-        os.unlink(path)
+        Path(path).unlink()
 
 
 def is_local(place: str) -> bool:
@@ -80,7 +79,7 @@ def files_at(place: str) -> tuple[Any, str]:
     Raises `CaptioningError` for a kind of place that no installed package knows.
     """
     if is_local(place):
-        return LocalFiles(), os.path.abspath(place.removeprefix("file://"))
+        return LocalFiles(), str(Path(place.removeprefix("file://")).absolute())
     import fsspec
 
     try:
@@ -138,7 +137,7 @@ class OutputFolder:
         if is_local(self.place):
             with self._refused(name):
                 flush(local)
-                os.replace(local, f"{self.path}/{name}")
+                local.replace(f"{self.path}/{name}")
             return
         with local.open("rb") as content, self.beside(name) as file:
             shutil.copyfileobj(content, file, 1 << 20)
@@ -196,4 +195,3 @@ def flush(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-

@@ -35,10 +35,11 @@ def distribute(
         while waiting or running:
             while waiting and len(running) < workers:
                 hand_out()
-            for ours in connection.wait(list(running)):
+            ready: list[Any] = connection.wait(list(running))
+            for ours in ready:
                 process, shard = running.pop(ours)
                 try:
-                    yield ours.recv()  # type: ignore[union-attr]
+                    yield ours.recv()
                     if waiting:
                         hand_out(ours, process)
                 except (EOFError, OSError):

@@ -10,13 +10,16 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from captioning.errors import CaptioningError
-
 from captioning.shards.shard import Shard
 from captioning.shards.work import MOST_DEATHS, Outcome
 
 
 def distribute(
-    work: Callable[[Shard], Outcome], shards: Sequence[Shard], workers: int | None, address: str | None, gpu: bool
+    work: Callable[[Shard], Outcome],
+    shards: Sequence[Shard],
+    workers: int | None,
+    address: str | None,
+    gpu: bool,
 ) -> Iterator[Outcome]:
     """The shards' outcomes, as they come.
 
@@ -29,7 +32,8 @@ def distribute(
     resources = {"num_gpus": 1} if gpu and there.get("GPU") else {"num_cpus": 1}
     task = ray.remote(max_retries=MOST_DEATHS, **resources)(lambda shard: work(shard))
     at_once = workers or max(1, int(there.get("GPU" if "num_gpus" in resources else "CPU", 1)))
-    waiting, running = deque(shards), {}
+    waiting = deque(shards)
+    running: dict[Any, Shard] = {}
     try:
         while waiting or running:
             while waiting and len(running) < at_once:

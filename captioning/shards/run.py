@@ -67,13 +67,15 @@ def run_shards(job: Job, source: Input, distribute: Distribute, share: Share) ->
         _write_run(folder, found, job, source)
         written = {f"{s.name}.{job.format}" for s in own} | {stats_name(s.name) for s in own}
         folder.remove_parts(written)
-        stats = {s.name: _stats(folder, s, found, job) for s in own}
+        stats = {s.name: _known(folder, s, found, job) for s in own}
         missing = [s for s in own if stats[s.name] is None]
         _say(f"{len(own) - len(missing):,} of {len(own):,} shards are done already")
         summary = Summary()
         for known in filter(None, stats.values()):
-            _add(summary, Outcome(**{k: known[k] for k in ("photos", "failed", "damaged")}, name=""))
-        for outcome in _watched(distribute(partial(work_on, job), missing), missing, summary):
+            _report(known)
+            _add(summary, known)
+        outcomes = distribute(partial(work_on, job), missing) if missing else iter(())
+        for outcome in _watched(outcomes, len(missing), summary):
             if outcome.stops:
                 raise CaptioningError(f"{outcome.error}; run the same command again")
             _report(outcome)
@@ -147,7 +149,7 @@ def _write_run(folder: OutputFolder, found: set[str], job: Job, source: Input) -
         folder.write(RUN, content)
 
 
-def _stats(folder: OutputFolder, shard: Shard, found: set[str], job: Job) -> dict[str, Any] | None:
+def _known(folder: OutputFolder, shard: Shard, found: set[str], job: Job) -> Outcome | None:
     """What `_stats.json` says of a shard that is done, None of one that isn't."""
     name = stats_name(shard.name)
     if name not in found or f"{shard.name}.{job.format}" not in found:
@@ -156,20 +158,17 @@ def _stats(folder: OutputFolder, shard: Shard, found: set[str], job: Job) -> dic
         stats = json.loads(folder.read(name))
         # A file that has another size now is done again: it may have been half there.
         fits = stats["bytes"] == shard.size and stats["run"] == job.run
-        return stats if fits and {"photos", "failed", "damaged"} <= stats.keys() else None
+        figures = {key: stats[key] for key in ("photos", "failed", "damaged", "skipped")}
+        return Outcome(shard.name, **figures) if fits else None
     except (TypeError, LookupError, *RAISED):
         return None
 
 
-def _watched(
-    outcomes: Iterator[Outcome], shards: Sequence[Shard], summary: Summary
-) -> Iterator[Outcome]:
-    """The outcomes, with a bar of shards on a terminal."""
-    if not shards:
-        return
+def _watched(outcomes: Iterator[Outcome], number: int, summary: Summary) -> Iterator[Outcome]:
+    """The outcomes of so many shards, with a bar on a terminal."""
     from tqdm import tqdm
 
-    with tqdm(total=len(shards), unit=" shards", disable=None) as bar:
+    with tqdm(total=number, unit=" shards", disable=None if number else True) as bar:
         for outcome in outcomes:
             bar.update()
             bar.set_postfix(photos=summary.photos + outcome.photos, refresh=False)

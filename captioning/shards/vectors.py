@@ -27,6 +27,7 @@ from captioning.vision.onnx_encoder import ENCODER, load_onnx_encoder
 from captioning.vision.packed import Photo
 from captioning.vision.sharded_features import GRIDS, VECTORS
 
+
 @dataclass(frozen=True)
 class FeaturesTask:
     """A `Task`: the vectors of an encoder, and grids of so many views (0: none).

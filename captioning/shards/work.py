@@ -5,7 +5,7 @@ import os
 import platform
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
@@ -38,7 +38,7 @@ class Maker(Protocol):
         ...
 
 
-class Task(Protocol):
+class Task(Hashable, Protocol):
     """What is to be made; travels to the workers, and is the same value for the same results."""
 
     def settings(self) -> dict[str, Any]:

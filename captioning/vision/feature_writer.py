@@ -21,6 +21,7 @@ from captioning.files.text import read_json, write_json
 from captioning.vision.extraction_log import ExtractionLog, LoggedBatch
 from captioning.vision.features import Features, checked_description, read_features
 from captioning.vision.packed import Photo
+from captioning.vision.sharded_features import is_sharded
 from captioning.vision.stamps import Stamp, digest_of_file, size_and_time, stamp_of
 
 
@@ -93,13 +94,15 @@ class FeatureWriter:
 
     def _take_finished(self) -> None:
         """Take over finished features of the same encoder, with grids only when all are there."""
+        if is_sharded(self._folder):
+            return
         try:
             old = read_features(self._folder)
         except CaptioningError:
             return  # none, or damaged: every photo is encoded again
         complete = all(len(old.rows.get(name, ())) == self._views for name in old.vectors)
         if old.made_by == self._made_by and (complete or not self._views):
-            self.done, self.stamps = old.vectors, old.stamps
+            self.done, self.stamps = dict(old.vectors), old.stamps
             self._rows = old.rows if self._views else {}
 
     def _take(self, batch: LoggedBatch) -> None:

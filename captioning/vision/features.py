@@ -10,7 +10,7 @@
 which `extraction_log` knows. `sharded_features` tells of features in shards.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from captioning.files.folders import check_folder, check_parts
 from captioning.files.pickles import read_pickle
 from captioning.files.text import read_json
 from captioning.vision.encoders import grid_shape
-from captioning.vision.sharded_features import ShardedArray, ShardedVectors, is_sharded, read_shards
+from captioning.vision.sharded_features import ShardedVectors, is_sharded, read_shards
 from captioning.vision.stamps import Stamp, digest_of_file
 
 PARTS = ("features.json", "features.p")
@@ -34,15 +34,16 @@ class Features:
     """The vectors of a folder of photos and what made them.
 
     vectors: {file name: float32 (1, D)}; made_by: the encoder's signature; failed: {file name:
-    reason}; stamps: {file name: `Stamp`}; grids: float16 (rows, regions, D) or None; rows: {file
+    reason}; stamps: {file name: `Stamp`}; grids: float16 (rows, regions, D) or None, or a
+    `ShardedArray`, read alike; rows: {file
     name: its rows in grids, one a view}.
     """
 
-    vectors: dict[str, np.ndarray] | ShardedVectors
+    vectors: Mapping[str, np.ndarray]
     made_by: dict[str, Any]
     failed: dict[str, str] = field(default_factory=dict)
     stamps: dict[str, Stamp] = field(default_factory=dict)
-    grids: np.ndarray | ShardedArray | None = None
+    grids: np.ndarray | None = None
     rows: dict[str, list[int]] = field(default_factory=dict)
 
     @property

@@ -8,12 +8,13 @@ from typing import NamedTuple
 class PackedPhoto(NamedTuple):
     """A photo inside of another file, read when it is wanted.
 
-    archive: that file; place: where in it, as its reader counts; reader: gives the photo's bytes,
+    archive: that file; place: where in it, as its reader counts, or its
+    bytes; reader: gives the photo's bytes,
     `reader(archive, *place)`, and may raise OSError.
     """
 
     archive: Path
-    place: tuple[int | str, ...]
+    place: tuple[int | str | bytes, ...]
     reader: Callable[..., bytes]
 
     def read_bytes(self) -> bytes:
