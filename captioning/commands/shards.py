@@ -28,7 +28,7 @@ def add_shards(add: Callable[..., Any]) -> None:
     """The options on input, output and how the shards are handed out."""
     add(
         "--shards",
-        required=True,
+        nargs="?",  # for `--shards --help`
         metavar="INPUT",
         help="a folder of photos, a list of them (.txt), tar shards or Parquet tables: a file, a "
         "folder or a pattern; here, or by s3://, gs://, hdfs:// and whatever fsspec reaches",
@@ -79,6 +79,10 @@ def check_shards(options: argparse.Namespace) -> None:
     """Raise `CaptioningError` for values that can't be, or don't fit each other."""
     check_at_least(options, 1, "workers", "shard_size", "tries")
     refuse(
+        (
+            not options.shards,
+            "--shards wants an input: a folder, a list (.txt), tar or Parquet files",
+        ),
         (
             options.ray_address and options.distributor != "ray",
             "--ray-address wants --distributor ray",
