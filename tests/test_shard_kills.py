@@ -26,10 +26,11 @@ from tests.test_shards import NAMES, do, read, results_of, rows_of, write_tar
 ROOT = Path(__file__).parent.parent
 
 DRIVER = """
+from pathlib import Path
 from tests.test_shards import do, read, two_processes
 from tests.shard_tasks import DigestTask
 if __name__ == "__main__":
-    do(read({tars!r}), {output!r}, two_processes, DigestTask(seconds={seconds}))
+    do(read({tars!r}), Path({output!r}), two_processes, DigestTask(seconds={seconds}))
 """
 
 
@@ -45,7 +46,7 @@ def tars(tmp_path: Path) -> Path:
 def start(tars: Path, output: Path, folder: Path, seconds: float) -> subprocess.Popen:
     """A driver with two workers, running."""
     script = folder / "driver.py"
-    script.write_text(DRIVER.format(tars=str(tars), output=output, seconds=seconds))
+    script.write_text(DRIVER.format(tars=str(tars), output=str(output), seconds=seconds))
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     return subprocess.Popen(
         [sys.executable, script], env=environment, stderr=subprocess.PIPE, text=True
