@@ -96,6 +96,7 @@ def test_what_is_no_photo_or_too_large_is_refused(tmp_path: Path) -> None:
 def test_wrong_arguments_are_refused_at_once(tmp_path: Path) -> None:
     for arguments, message in (
         (["--model", tmp_path / "none"], "is missing"),
+        (["--corrections", tmp_path], "is a folder; name a file in it"),
         (["--port", "0"], "--port 0"),
         (["--corrections", tmp_path / "none" / "c.jsonl"], "no such folder"),
     ):

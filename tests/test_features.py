@@ -151,6 +151,7 @@ def test_unreadable_photos_are_named_and_skipped(scenes_folder: Path, tmp_path: 
         (["--text", "nowhere"], "folder of captions nowhere is missing"),
         (["--encoder", "resnet"], "no encoder is named 'resnet'"),
         (["--weights", "none.h5"], "weights file none.h5 is missing"),
+        (["--weights", "docs"], "weights file docs is a folder"),
         (["--weights", __file__], "does not hold weights"),
         (["--batch-size", "0"], "--batch-size"),
     ],

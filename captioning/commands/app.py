@@ -57,6 +57,8 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     check_range(options, "port", 1, 65535)
     if not options.corrections.absolute().parent.is_dir():
         raise CaptioningError(f"--corrections {options.corrections}: there is no such folder")
+    if options.corrections.is_dir():
+        raise CaptioningError(f"--corrections {options.corrections} is a folder; name a file in it")
     folder = options.model or choose_model(models_folder(), shipped_folder())
     check_encoder(read_description(folder)["encoder"]["name"], options.weights)
     print(f"model: {folder}", file=sys.stderr)

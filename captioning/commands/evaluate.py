@@ -101,18 +101,25 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
 
 def check_arguments(options: argparse.Namespace) -> None:
     """Raise `CaptioningError` for values that don't fit each other or the models."""
+    from captioning.data.splits import SPLITS
     from captioning.evaluation.model_card import check_card
     from captioning.files.folders import check_room_for_folder
     from captioning.inference.description import read_description, read_ensemble_description
 
     check_decoding(options)
     report = options.report
-    if options.output:
-        check_room_for_folder(options.output)
+    for folder in (options.output, report and report.parent, options.card and options.card.parent):
+        if folder:
+            check_room_for_folder(folder)
     if options.card:
         check_card(options.card)  # now, not after the evaluation
     refuse(
         ((options.images is None) != (options.text is None), "--images and --text go together"),
+        (
+            options.images is not None and options.split not in (*SPLITS, "all"),
+            f"there is no split {options.split}; choose one of {', '.join(SPLITS)}, all "
+            "(dev is what others call val)",
+        ),
         (
             options.split == "all" and options.images is None,
             "--split all wants a folder of photos; give --images and --text",

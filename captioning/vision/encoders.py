@@ -300,8 +300,9 @@ def check_encoder(name: str, weights: str) -> None:
             f"{name} brings its own weights, by a package; leave --weights {weights} out"
         )
     if weights != "imagenet" and not Path(weights).is_file():
+        what = "is a folder" if Path(weights).is_dir() else "is missing"
         raise CaptioningError(
-            f"the weights file {weights} is missing; give --weights a file, or imagenet"
+            f"the weights file {weights} {what}; give --weights a file, or imagenet"
         )
 
 
