@@ -1,5 +1,6 @@
 """Which files of a folder are photos, and which folders are looked into."""
 
+from argparse import ArgumentTypeError
 from pathlib import Path
 
 import numpy as np
@@ -210,6 +211,8 @@ def test_home_is_found_where_the_shell_has_not_expanded_it(
     assert options.image == [tmp_path / "a.jpg"]
     assert options.output == tmp_path / "out.csv"
     assert path("~nobody-of-this-name/x") == Path("~nobody-of-this-name/x")
+    with pytest.raises(ArgumentTypeError, match="an empty path"):
+        path("")
     check_arguments(standard := parse_arguments(["a.jpg", "-o", "-"], None))
     assert standard.output is None
 

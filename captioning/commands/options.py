@@ -46,8 +46,12 @@ def command_parser(
 def path(given: str) -> Path:
     """The type of files and folders: "~" is the user's home, as the shell doesn't always say so.
 
-    It doesn't in `--output=~/captions`, which would make a folder of the name "~".
+    It doesn't in `--output=~/captions`, which would make a folder of the name "~". Raises
+    `ArgumentTypeError` for "", as of a shell's variable that isn't set: it would be the current
+    folder.
     """
+    if not given:
+        raise argparse.ArgumentTypeError("an empty path; is a variable of the shell not set?")
     try:
         return Path(given).expanduser()
     except RuntimeError:  # of a user who isn't known here: a name like any other
