@@ -128,6 +128,17 @@ def test_several_datasets_of_karpathy_want_one_to_be_named(tmp_path: Path) -> No
     assert read(tmp_path / "other.json", name="karpathy", images=images).captions == CLEAN
 
 
+def test_a_photo_in_two_splits_is_told(tmp_path: Path) -> None:
+    table(tmp_path)
+    with (tmp_path / "my.csv").open("a") as file:
+        file.write("1.jpg,a dog again,dev\n")
+    assert "photos in two splits: 1 (photos/1.jpg)" in read(tmp_path).report()
+    report = check_source(open_dataset(tmp_path))
+    assert [f.names for f in report.findings if f.what == "photos in two splits"] == [
+        ["photos/1.jpg"]
+    ]
+
+
 def test_a_table_in_two_folders_is_two_datasets(tmp_path: Path) -> None:
     for part in ("one", "two"):
         WRITERS["kaggle"][1](tmp_path / part)

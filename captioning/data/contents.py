@@ -94,7 +94,7 @@ def read_contents(source: Source, cleaning: Mapping[str, Any], max_words: int) -
     """
     contents = Contents(source, max_words)
     raw: dict[str, list[str]] = {}
-    split_of: dict[str, str] = {}
+    in_split: dict[tuple[str, str], None] = {}  # as a set that keeps its order
     for row in source.rows:
         if isinstance(row, BrokenRow):
             contents.broken.append(row)
@@ -104,7 +104,7 @@ def read_contents(source: Source, cleaning: Mapping[str, Any], max_words: int) -
             continue
         raw.setdefault(row.image, []).append(row.caption)
         if row.split:
-            split_of[row.image] = row.split
+            in_split[row.image, row.split] = None
     contents.photos = list(source.packed) or photos_in(source)
     photo_of = match_names(raw, contents.photos, source.images)
     known = set(contents.photos)
@@ -117,7 +117,7 @@ def read_contents(source: Source, cleaning: Mapping[str, Any], max_words: int) -
             contents.photos.append(photo)
         _clean(contents, photo, rows, cleaning)
     splits: dict[str, list[str]] = {}
-    for name, split in split_of.items():
+    for name, split in in_split:
         splits.setdefault(split, []).append(photo_of.get(name, name))
     contents.own_splits, contents.other_splits = only_known(splits)
     return contents
