@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,6 @@ from captioning.inference.models import SHIPPED, samples_folder, shipped_folder
 
 WIDTH = 1280
 """Of the pictures, in pixels."""
-
-FILES = "input[type=file] >> nth=0"
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -65,22 +64,30 @@ def as_jpeg(picture: Path, file: Path) -> None:
 
 
 def show_app(browser: Any, photos: list[Path], file: Path) -> None:
-    """The app with the photos in it."""
-    command = [sys.executable, "app.py", "--port", "7877", "--model", f"models/{SHIPPED[0]}"]
-    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    try:
-        for line in server.stdout or ():
-            if re.search("http://127.0.0.1", line):
-                break
-        page = browser.new_page(viewport={"width": WIDTH, "height": 900})
-        page.goto("http://127.0.0.1:7877")
-        page.set_input_files(FILES, photos)
-        page.locator("#cards .card").nth(len(photos) - 1).wait_for(timeout=120_000)
-        page.wait_for_timeout(1000)
-        page.screenshot(path=file.with_suffix(".png"))
-    finally:
-        server.terminate()
-        server.wait()
+    """The desk with the photos in it, and where the decoder looked for a word."""
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / "samples"
+        place.mkdir()
+        for photo in photos:
+            shutil.copy(photo, place)
+        command = [sys.executable, "app.py", place, "--port", "7877"]
+        command += ["--model", f"models/{SHIPPED[0]}"]
+        server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        try:
+            for line in server.stdout or ():
+                if re.search("http://127.0.0.1", line):
+                    break
+            page = browser.new_page(viewport={"width": WIDTH, "height": 800})
+            page.goto("http://127.0.0.1:7877")
+            done = "!document.getElementById('progress').textContent.includes('captions:')"
+            page.wait_for_function(f"document.querySelector('#best li') && {done}", timeout=120_000)
+            page.get_by_text("rocket.jpg").first.click()
+            page.locator("#words button").nth(1).hover()
+            page.wait_for_timeout(1000)
+            page.screenshot(path=file.with_suffix(".png"))
+        finally:
+            server.terminate()
+            server.wait()
     as_jpeg(file.with_suffix(".png"), file)
 
 

@@ -14,7 +14,7 @@ from captioning.errors import CONSOLE, SCRIPTS, command_line
 from captioning.vision import images
 from tests.conftest import ROOT, processor_seconds, script
 
-HEAVY = {"keras", "tensorflow", "jax", "numpy", "PIL", "matplotlib", "gradio", "tqdm"}
+HEAVY = {"keras", "tensorflow", "jax", "numpy", "PIL", "matplotlib", "starlette", "tqdm"}
 """What takes a part of a second or more to import."""
 
 # What help and messages depend on is the name that the process was started by.

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from captioning.app.corrections import keep_correction
+from captioning.app.corrections import Correction, write_corrections
 from captioning.data.captions import open_folders, read_captions
 from captioning.data.checks import check_data
 from captioning.data.dataset import Dataset, dataset_of, read_dataset
@@ -29,8 +29,11 @@ def make(folder: Path, rows: str, photos: str, train: str = "a.jpg", dev: str = 
 
 
 def test_corrections_of_the_app_are_captions(tmp_path: Path) -> None:
-    keep_correction(tmp_path / "corrections.jsonl", "a.jpg", "Ein Hund, läuft", "a dog")
-    keep_correction(tmp_path / "corrections.jsonl", "b.jpg", 'a "cat"', "a dog")
+    rows = [
+        Correction("a.jpg", "Ein Hund, läuft", "a dog"),
+        Correction("b.jpg", 'a "cat"', "a dog"),
+    ]
+    write_corrections(tmp_path / "corrections.jsonl", rows)
     assert read_captions(tmp_path) == [("a.jpg", "Ein Hund, läuft"), ("b.jpg", 'a "cat"')]
     for broken in (
         '{"image": "a.jpg"}',

@@ -231,14 +231,14 @@ def test_a_width_that_the_heads_can_not_divide_is_refused(
 def test_a_model_is_trained_further_on_corrected_captions(
     grids_models: dict[str, Path], scenes_folder: Path, tmp_path: Path
 ) -> None:
-    from captioning.app.corrections import keep_correction
+    from captioning.app.corrections import Correction, write_corrections
     from captioning.data.splits import split_by_name
 
     images, model = scenes_folder / "Flicker8k_Dataset", grids_models["transformer"]
     names = sorted(path.name for path in images.iterdir())[:30]
     assert all(split_by_name(names)[split] for split in ("train", "dev"))
-    for name in names:
-        keep_correction(tmp_path / "corrections.jsonl", name, "a zebra on the grass", "a car")
+    rows = [Correction(name, "a zebra on the grass", "a car") for name in names]
+    write_corrections(tmp_path / "corrections.jsonl", rows)
     prepare = ["features.py", "--images", images, "--text", tmp_path, "--output"]
     done = script(*prepare, tmp_path / "data", "--like", model)
     assert done.returncode == 0, done.stderr

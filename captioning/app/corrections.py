@@ -1,33 +1,63 @@
 """People's captions instead of the model's, kept as lines of JSON: data for a later training."""
 
 import json
-import os
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Lock
+from typing import Any
 
-from captioning.errors import CaptioningError
-
-# Sessions have threads of their own, and two lines must not be mixed.
-_appending = Lock()
+from captioning.files.text import json_text, read_text, write_text
 
 
-def keep_correction(path: Path, image: str, caption: str, model_caption: str) -> None:
-    """Append a correction to the file `path`: image, caption, the model's caption and the time.
+@dataclass(frozen=True)
+class Correction:
+    """A person's caption of a photo: image is its path in the folder."""
 
-    The line is complete and on the disk when this returns. Raises `CaptioningError` if the disk
-    refuses it.
+    image: str
+    caption: str
+    model_caption: str
+
+
+def write_corrections(
+    path: Path, corrections: Sequence[Correction], decided: Collection[str] = ()
+) -> None:
+    """Bring the file `path` up to date: a line of JSON each, with image, both captions and time.
+
+    Lines about other photos, and those that are still true, stay as they are; those of `decided`
+    images, where people at this desk decide, go when they are no longer true. The file is replaced
+    whole or not at all; without corrections none is made. Raises `CaptioningError` if the disk
+    refuses it, or the file that is there isn't text.
     """
-    row = {
-        "image": image,
-        "caption": caption,
-        "model_caption": model_caption,
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+    path = Path(path)
+    before = _lines(path)
+    wanted = {correction.image: correction for correction in corrections}
+    kept = []
+    for line in before:
+        row = _row(line)
+        image = str(row.get("image"))
+        if image in wanted and row.get("caption") == wanted[image].caption:
+            kept.append(line)
+            del wanted[image]
+        elif image not in decided:
+            kept.append(line)  # of another folder, or of an earlier desk
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    new = [json_text({**vars(correction), "time": now}) for correction in wanted.values()]
+    if [*kept, *new] != before:
+        write_text(path, "".join(f"{line}\n" for line in [*kept, *new]))
+
+
+def _lines(path: Path) -> list[str]:
+    if not path.exists():
+        return []
+    content = read_text(path, "the file of corrections")
+    return [line for line in content.split("\n") if line.strip()]
+
+
+def _row(line: str) -> dict[str, Any]:
+    """The object of a line, {} for anything else: a line that isn't ours stays as it is."""
     try:
-        with _appending, Path(path).open("a", encoding="utf-8", newline="\n") as file:
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise CaptioningError(f"cannot write {path}: {error.strerror or error}") from error
+        row = json.loads(line)
+    except (ValueError, RecursionError):
+        return {}
+    return row if isinstance(row, dict) else {}

@@ -1,60 +1,120 @@
-"""The photos of one session of the app, and which uploads are accepted."""
+"""Where the desk's photos are: in a folder of the user's, and dropped ones in one of its own."""
 
-from dataclasses import dataclass, field
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
-from captioning.inference.familiarity import is_unfamiliar
+from captioning.app.project import PhotoFile
+from captioning.data.photos import list_photos
+from captioning.errors import CaptioningError
 from captioning.vision.images import UnreadableImageError, open_image
 
 MAX_BYTES = 30_000_000
-"""Of an uploaded file."""
+"""Of a dropped photo, or one that a program sends."""
 
 MAX_PIXELS = 60_000_000
-"""Of a photo; lower than elsewhere, as several people's photos are decoded at once."""
+"""Of such a photo; lower than elsewhere, as several people's photos are decoded at once."""
 
-MAX_PHOTOS = 200
-"""In one session; each takes about 0.3 MB of memory."""
+AT_ONCE = 200
+"""Photos that are dropped together."""
 
-THUMBNAIL = 640
-"""Pixels of the longer side of the picture that is shown, and kept while the page is open."""
+LONGEST_NAME = 120
+"""Letters that are kept of a dropped photo's name."""
 
 
-@dataclass
-class SessionPhoto:
-    """A photo that was uploaded in a session, with what was computed from it.
+@dataclass(frozen=True)
+class PhotoFolders:
+    """folder: the user's photos, or None; recursive: also those in its subfolders; dropped: where
+    photos go that are given by the page, readable by this user alone."""
 
-    picture: at most `THUMBNAIL` pixels a side; vector: float32 (D,); grid: float16 (views,
-    regions, D), or None if no model attends to grids; best: (caption, score) of the N best, best
-    first; corrected: a person's caption instead of the model's, or None; familiar: as in `Caption`.
+    folder: Path | None
+    recursive: bool
+    dropped: Path
+
+    def files(self) -> Iterator[PhotoFile]:
+        """All that are there. Raises `CaptioningError` for a folder that can't be read."""
+        if self.folder is not None:
+            for name in list_photos(self.folder, self.recursive):
+                if (file := _file(self.folder, Path(name), dropped=False)) is not None:
+                    yield file
+        if self.dropped.is_dir():
+            for path in sorted(self.dropped.iterdir()):
+                if not path.name.startswith("."):
+                    file = _file(self.dropped, Path(path.name), dropped=True)
+                    if file is not None:
+                        yield file
+
+    def locate(self, path: Path, dropped: bool) -> Path:
+        """Where a file of the project is."""
+        return (self.dropped if dropped else self.folder or Path()) / path
+
+    def open(self, path: Path, dropped: bool) -> Image.Image:
+        """The photo, upright, RGB. Raises `UnreadableImageError`."""
+        return open_image(self.locate(path, dropped), MAX_PIXELS)
+
+    def keep(self, name: str, content: bytes) -> PhotoFile:
+        """Keep a photo that was dropped, under a name that no other file has.
+
+        Raises `UnreadableImageError` where it is no photo, or too large, and `CaptioningError` if
+        the disk refuses it.
+        """
+        if len(content) > MAX_BYTES:
+            raise UnreadableImageError(
+                f"it has {len(content) / 1e6:.0f} MB, the most is {MAX_BYTES / 1e6:.0f} MB"
+            )
+        try:
+            self.dropped.mkdir(parents=True, exist_ok=True, mode=0o700)
+            handle, beside = tempfile.mkstemp(dir=self.dropped, prefix=".")
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(content)
+                    os.fsync(file.fileno())
+                open_image(Path(beside), MAX_PIXELS)
+                place = self._free_place(name)
+                Path(beside).replace(place)
+            finally:
+                Path(beside).unlink(missing_ok=True)
+        except OSError as error:
+            raise CaptioningError(
+                f"cannot write to {self.dropped}: {error.strerror or error}"
+            ) from None
+        file_ = _file(self.dropped, Path(place.name), dropped=True)
+        if file_ is None:
+            raise CaptioningError(f"{place} vanished")
+        return file_
+
+    def _free_place(self, name: str) -> Path:
+        """A path for a dropped photo; of its name only what can't lead elsewhere."""
+        last = name.replace("\\", "/").rsplit("/", 1)[-1]
+        shown = "".join(c if c.isprintable() and c not in '<>:"|?*' else "_" for c in last)
+        # A lone surrogate or a leading dot would be a name that nothing lists.
+        shown = shown.encode("utf-8", "replace").decode("utf-8").strip(" .") or "photo"
+        stem, suffix = Path(shown).stem[:LONGEST_NAME], Path(shown).suffix[:10]
+        place, count = self.dropped / f"{stem}{suffix}", 1
+        while place.exists():
+            count += 1
+            place = self.dropped / f"{stem} {count}{suffix}"
+        return place
+
+
+def _file(root: Path, path: Path, dropped: bool) -> PhotoFile | None:
+    """What the system tells of a file; None if it has gone."""
+    try:
+        stat = (root / path).stat()
+    except OSError:
+        return None
+    return PhotoFile(path, dropped, stat.st_size, stat.st_mtime_ns)
+
+
+def content_id(path: Path) -> str:
+    """By what a photo is known: a hash of its file's bytes, 32 hexadecimal digits.
+
+    Raises `OSError` where it can't be read.
     """
-
-    name: str
-    picture: Image.Image
-    vector: np.ndarray
-    grid: np.ndarray | None
-    best: list[tuple[str, float]] = field(default_factory=list)
-    corrected: str | None = None
-    familiar: float | None = None
-
-    @property
-    def caption(self) -> str:
-        """The person's caption, otherwise the model's."""
-        return self.corrected or self.best[0][0]
-
-    @property
-    def unfamiliar(self) -> bool:
-        """Whether it's unlike the training photos, and the caption isn't a person's."""
-        return is_unfamiliar(self.familiar) and self.corrected is None
-
-
-def read_photo(path: Path) -> Image.Image:
-    """The photo in an uploaded file. Raises `UnreadableImageError` if it is none, or too large."""
-    size = path.stat().st_size
-    if size > MAX_BYTES:
-        raise UnreadableImageError(
-            f"it has {size / 1e6:.0f} MB, the most is {MAX_BYTES / 1e6:.0f} MB"
-        )
-    return open_image(path, MAX_PIXELS)
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()

@@ -1,67 +1,91 @@
-"""The app's web server, on this machine alone, until Ctrl-C."""
+"""The desk's web server: on this machine alone, or elsewhere with a token, until Ctrl-C."""
 
 import signal
-import threading
-from pathlib import Path
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
 
-from captioning.app.fragments import STYLE
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from captioning.app.desk import Desk
 from captioning.app.guard import Guard
-from captioning.app.page import Page
-from captioning.app.shared_captioner import SharedCaptioner
+from captioning.app.out_routes import out_routes
+from captioning.app.program_routes import program_routes
+from captioning.app.routes import page_routes
 from captioning.errors import CaptioningError
 
-HOST = "127.0.0.1"
 
-UPLOAD_LIMIT = "200mb"
-"""Larger files aren't even received; smaller ones, if too large, are refused with a sentence."""
+@dataclass(frozen=True)
+class Address:
+    """Where the desk is served; token: what those elsewhere must know, or None."""
+
+    host: str
+    port: int
+    token: str | None = None
 
 
-def serve(captioner: SharedCaptioner, model: str, port: int, corrections: Path) -> None:
-    """Serve the page at 127.0.0.1 until Ctrl-C.
+def make_app(desk: Desk, version: str, token: str | None = None) -> Starlette:
+    """The application; it starts the captions in the background, and closes the desk."""
 
-    model: its name, to be shown; corrections: the file that they are appended to. Raises
-    `CaptioningError` if the port is taken.
-    """
-    import gradio as gr
-    from starlette.middleware import Middleware
+    @asynccontextmanager
+    async def life(app: Starlette) -> AsyncIterator[None]:
+        desk.background.start()
+        yield
+        desk.close()
 
-    # Darker and lighter than Gradio's own, for enough contrast to read by (WCAG 2.1, 1.4.3).
-    theme = gr.themes.Default(
-        primary_hue="blue",
-        secondary_hue="blue",
-        font=["system-ui", "sans-serif"],  # fonts of the machine: none is fetched
-        font_mono=["ui-monospace", "monospace"],
-    ).set(
-        body_text_color_subdued="*neutral_600",
-        body_text_color_subdued_dark="*neutral_300",
-        block_label_text_color="*neutral_700",
-        block_title_text_color="*neutral_700",
-        button_primary_background_fill="*primary_600",
-        button_primary_background_fill_hover="*primary_700",
-        checkbox_border_color="*neutral_500",
-        checkbox_border_color_dark="*neutral_400",
+    return Starlette(
+        routes=[
+            *page_routes(desk),
+            *out_routes(desk),
+            *program_routes(desk.captioner, version),
+        ],
+        middleware=[Middleware(Guard, token=token)],
+        exception_handlers=refuse_with_json(),
+        lifespan=life,
     )
-    page = Page(captioner, corrections).build(model)
+
+
+def refuse_with_json() -> dict[Any, Any]:
+    """How refusals are answered: {"error": a sentence}, and the status that says whose fault."""
+    return {HTTPException: _refused, CaptioningError: _mistaken}
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": error.detail}, error.status_code, headers=error.headers)
+
+
+async def _mistaken(request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, 422)
+
+
+def serve(desk: Desk, version: str, address: Address) -> None:
+    """Serve the desk until Ctrl-C or SIGTERM. Raises `CaptioningError` if the port is taken."""
+    listening = socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        page.queue(max_size=100).launch(
-            server_name=HOST,
-            server_port=port,
-            share=False,
-            quiet=True,
-            ssr_mode=False,
-            footer_links=[],
-            theme=theme,
-            css=STYLE,
-            max_file_size=UPLOAD_LIMIT,
-            app_kwargs={"middleware": [Middleware(Guard)]},
-            prevent_thread_lock=True,
-        )
-    except OSError:
-        raise CaptioningError(f"port {port} is taken; name another one with --port") from None
-    # The default for SIGTERM ends the process at once; as Ctrl-C it lets uploads be deleted.
+        listening.bind((address.host, address.port))
+        listening.listen(128)
+    except OSError as error:
+        raise CaptioningError(
+            f"cannot serve at {address.host}, port {address.port} ({error.strerror}); name another "
+            "one with --port"
+        ) from None
+    host = f"[{address.host}]" if ":" in address.host else address.host
+    config = uvicorn.Config(
+        make_app(desk, version, address.token),
+        log_level="warning",
+        timeout_graceful_shutdown=3,
+        server_header=False,
+    )
+    # Its default ends the process at once; as Ctrl-C it lets the desk be closed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    print(f"open http://{HOST}:{port} (Ctrl-C ends it)", flush=True)
-    try:
-        threading.Event().wait()
-    finally:
-        page.close(verbose=False)
+    print(f"open http://{host}:{address.port} (Ctrl-C ends it)", flush=True)
+    uvicorn.Server(config).run(sockets=[listening])

@@ -1,9 +1,8 @@
-"""A page in the browser, on this machine alone: drop photos, read, correct, export captions."""
+"""A desk in the browser: photos of a folder, or dropped ones; read, approve, correct, export."""
 
 import argparse
 import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,9 +14,21 @@ from captioning.commands.options import (
     check_range,
     model_folder,
     path,
+    refuse,
 )
-from captioning.commands.run import how_to_install
+from captioning.commands.run import how_to_install, version
 from captioning.errors import CaptioningError
+from captioning.files.folders import check_folder
+
+TOKEN = "IMAGE_CAPTIONS_TOKEN"
+"""The environment's variable with the token: an argument could be read in the list of processes."""
+
+SHORTEST_TOKEN = 16
+
+LOCAL = ("127.0.0.1", "localhost", "::1")
+
+PROJECT = "captions.sqlite"
+"""The project file in the folder of the photos."""
 
 
 def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> argparse.Namespace:
@@ -29,6 +40,21 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
     )
     add = parser.add_argument
     add(
+        "photos",
+        type=path,
+        nargs="?",
+        metavar="FOLDER",
+        help="photos to caption where they are (default: those that are dropped on the page)",
+    )
+    add("--recursive", action="store_true", help="also the photos in subfolders")
+    add(
+        "--project",
+        type=path,
+        metavar="FILE",
+        help=f"where the work is kept (default: {PROJECT} in FOLDER; without one, in a folder of "
+        "your own that the command names)",
+    )
+    add(
         "--model",
         type=model_folder,
         help=f"a model's folder {DEFAULT_MODEL}",
@@ -36,13 +62,20 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
     add_weights(add)
     add_runtime(add)
     add_neutral(add)
-    add("--port", type=int, default=7860, help="of the page at 127.0.0.1 (default: %(default)s)")
+    add("--port", type=int, default=7860, help="of the page (default: %(default)s)")
+    add(
+        "--host",
+        default="127.0.0.1",
+        metavar="ADDRESS",
+        help="where to serve it (default: %(default)s, this machine alone); any other wants a "
+        f"token in the environment's {TOKEN}",
+    )
     add(
         "--corrections",
         type=path,
-        default=Path("corrections.jsonl"),
         metavar="FILE",
-        help="where corrected captions are kept (default: %(default)s)",
+        help="where corrected captions are kept for training (default: corrections.jsonl in "
+        "FOLDER, or in the current folder)",
     )
     return parser.parse_args(arguments)
 
@@ -50,30 +83,91 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
 def main(arguments: Sequence[str] | None = None, program: str | None = None) -> int:
     """Load the model once, serve the page until Ctrl-C."""
     options = parse_arguments(arguments, program)
+    token = check_arguments(options)
     from captioning.inference.description import read_description
     from captioning.inference.models import choose_model, models_folder, shipped_folder
     from captioning.vision.encoders import check_encoder
 
-    check_range(options, "port", 1, 65535)
-    if not options.corrections.absolute().parent.is_dir():
-        raise CaptioningError(f"--corrections {options.corrections}: there is no such folder")
-    if options.corrections.is_dir():
-        raise CaptioningError(f"--corrections {options.corrections} is a folder; name a file in it")
     folder = options.model or choose_model(models_folder(), shipped_folder())
     check_encoder(read_description(folder)["encoder"]["name"], options.weights)
-    print(f"model: {folder}", file=sys.stderr)
-    # A folder that no one else can read, as photos are private.
-    with tempfile.TemporaryDirectory(prefix="captioning-uploads-") as uploads:
-        # Gradio reads these when it is imported. Uploads go into a folder of this run, which is
-        # removed with everything in it when the run ends.
-        os.environ["GRADIO_TEMP_DIR"] = uploads
-        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-        from captioning.app.server import serve
-        from captioning.app.shared_captioner import SharedCaptioner
-        from captioning.inference.loading import load
+    import starlette  # noqa: F401  (a missing package is told before the model is loaded)
 
-        captioner = SharedCaptioner(
-            load(folder, weights=options.weights, runtime=options.runtime), options.neutral
-        )
-        serve(captioner, folder.name, options.port, options.corrections)
+    from captioning.app.desk import Desk, DeskSettings
+    from captioning.app.photos import PhotoFolders
+    from captioning.app.server import Address, serve
+    from captioning.app.shared_captioner import SharedCaptioner
+    from captioning.inference.loading import load
+
+    project = project_file(options)
+    print(f"model: {folder}\nproject: {project}", file=sys.stderr)
+    dropped = project.with_name(f".{project.stem}-dropped")
+    settings = DeskSettings(
+        project, PhotoFolders(options.photos, options.recursive, dropped), options.corrections
+    )
+    captioner = SharedCaptioner(
+        load(folder, weights=options.weights, runtime=options.runtime), options.neutral
+    )
+    desk = Desk(settings, captioner)
+    serve(desk, version(), Address(options.host, options.port, token))
     return 0
+
+
+def check_arguments(options: argparse.Namespace) -> str | None:
+    """The token, if there is one. Raises `CaptioningError` for values that don't fit."""
+    check_range(options, "port", 1, 65535)
+    if options.photos is not None:
+        check_folder(options.photos, "the folder of photos")
+    if options.corrections is None:
+        options.corrections = (options.photos or Path()) / "corrections.jsonl"
+    token = os.environ.get(TOKEN) or None
+    refuse(
+        (
+            not options.corrections.absolute().parent.is_dir(),
+            f"--corrections {options.corrections}: there is no such folder",
+        ),
+        (
+            options.corrections.is_dir(),
+            f"--corrections {options.corrections} is a folder; name a file in it",
+        ),
+        (
+            options.project and not options.project.absolute().parent.is_dir(),
+            f"--project {options.project}: there is no such folder",
+        ),
+        (
+            options.recursive and options.photos is None,
+            "--recursive wants a folder of photos: name it before the options",
+        ),
+        (
+            token is not None and len(token) < SHORTEST_TOKEN,
+            f"the token in {TOKEN} has less than {SHORTEST_TOKEN} letters; {how_to_make_token()}",
+        ),
+        (
+            token is None and options.host not in LOCAL,
+            f"--host {options.host} lets other machines in, so it wants a token; "
+            f"{how_to_make_token()}",
+        ),
+    )
+    return token
+
+
+def how_to_make_token() -> str:
+    """The command that makes one."""
+    return f"make one: export {TOKEN}=$(python -c 'import secrets; print(secrets.token_urlsafe())')"
+
+
+def project_file(options: argparse.Namespace) -> Path:
+    """Where the work is kept. Raises `CaptioningError` if the user's own folder can't be made."""
+    if options.project is not None:
+        return options.project
+    if options.photos is not None:
+        return options.photos / PROJECT
+    from platformdirs import user_data_path
+
+    folder = user_data_path("image-caption-generator", appauthor=False) / "desk"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise CaptioningError(
+            f"cannot make {folder} ({error.strerror}); name a file with --project"
+        ) from None
+    return folder / PROJECT

@@ -35,10 +35,13 @@ EXTRAS = {
     "tf2onnx": "train",
     "jax": "jax",
     "openvino": "openvino",
-    "gradio": "app",
     "pyarrow": "parquet",
     "ray": "distributed",
     "fsspec": "distributed",
+    "starlette": "app",
+    "uvicorn": "app",
+    "multipart": "app",
+    "python_multipart": "app",
 }
 """The extra that brings a package which captioning alone doesn't need."""
 

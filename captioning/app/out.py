@@ -1,0 +1,191 @@
+"""What leaves the desk: tables, archives, and files beside the photos."""
+
+import csv
+import io
+import json
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from captioning.app.desk import Desk
+from captioning.app.project import DONE
+from captioning.errors import CaptioningError
+from captioning.inference.captioner import Caption
+from captioning.output.embedding import check_embedding, write_copy
+from captioning.output.escaping import spreadsheet_cell
+from captioning.output.row_formats import JsonLinesFormat
+from captioning.output.sidecars import write_sidecar
+from captioning.output.targets import UnwritableError
+
+COLUMNS = ("image", "alt_text", "approved", "state", "person", "model_caption", "score", "familiar")
+
+COPIES = "captioned"
+"""The folder, beside that of the photos, that copies with captions are written into."""
+
+
+@dataclass(frozen=True)
+class FileKind:
+    """A file for each photo: what it is called, and what writes it.
+
+    ending: behind the photo's name, "" for a copy of the photo.
+    """
+
+    label: str
+    ending: str
+    write: Callable[[Caption, Path], None]
+
+
+FILES = {
+    "sidecars": FileKind("text files (.txt)", ".txt", write_sidecar),
+    "copies": FileKind("copies that carry their captions", "", write_copy),
+}
+"""By their names in addresses."""
+
+TABLES = {"csv": "CSV", "jsonl": "JSONL"}
+
+
+def about_out(desk: Desk) -> dict[str, Any]:
+    """What the page offers."""
+    kinds = {kind: about.label for kind, about in FILES.items() if kind != "copies" or can_embed()}
+    zips = {kind: f"{label}, .zip" for kind, label in kinds.items()}
+    folder = desk.folders.folder
+    beside = {
+        kind: f"{label} in {copies_folder(folder).name}/" if kind == "copies" else label
+        for kind, label in kinds.items()
+        if folder is not None
+    }
+    return {
+        "folder": None if folder is None else str(folder),
+        "downloads": [{"kind": kind, "label": label} for kind, label in {**TABLES, **zips}.items()],
+        "writes": [{"kind": kind, "label": label} for kind, label in beside.items()],
+    }
+
+
+def can_embed() -> bool:
+    """Whether the library that writes descriptions into copies is installed."""
+    try:
+        check_embedding()
+    except CaptioningError:
+        return False
+    return True
+
+
+def rows_out(desk: Desk, which: str) -> list[dict[str, Any]]:
+    """The photos that have a caption, or need none, by name: all of them, or which = "approved"."""
+    rows = [row for row in desk.project.rows() if caption_of(row) or row["state"] == "decorative"]
+    if which == "approved":
+        rows = [row for row in rows if row["state"] in DONE]
+    return sorted(rows, key=lambda row: row["path"])
+
+
+def caption_of(row: dict[str, Any]) -> str:
+    """A person's caption, otherwise the model's; none for a decorative photo."""
+    if row["state"] == "decorative":
+        return ""
+    return row["caption"] or (row["best"][0][0] if row["best"] else "")
+
+
+def table(desk: Desk, kind: str, which: str) -> str:
+    """The rows as "csv" or "jsonl"; in CSV no cell can be taken for a formula."""
+    rows = rows_out(desk, which)
+    if kind == "jsonl":
+        return "".join(_json_line(row) for row in rows)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow(COLUMNS)
+    for row in rows:
+        writer.writerow([spreadsheet_cell(cell) for cell in _cells(row)])
+    return text.getvalue()
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    said, score = row["best"][0] if row["best"] else ("", None)
+    return [
+        _name(row),
+        caption_of(row),
+        "yes" if row["state"] in DONE else "no",
+        row["state"],
+        row["person"],
+        said,
+        "" if score is None else f"{score:.4f}",
+        "" if row["familiar"] is None else f"{row['familiar']:.3f}",
+    ]
+
+
+def _json_line(row: dict[str, Any]) -> str:
+    """The row that captioning writes, with what a person decided of it."""
+    best = [tuple(one) for one in row["best"]]
+    score = best[0][1] if best else float("nan")
+    caption = Caption(row["path"], caption_of(row), score, best, familiar=row["familiar"])
+    found = json.loads(JsonLinesFormat(max(2, len(best))).row_of(caption))
+    found["image"] = _name(row)
+    decided = {
+        "approved": row["state"] in DONE,
+        "state": row["state"],
+        "person": row["person"],
+    }
+    return json.dumps({**found, **decided}, ensure_ascii=False) + "\n"
+
+
+def _name(row: dict[str, Any]) -> str:
+    return row["path"].as_posix().encode("utf-8", "replace").decode("utf-8")
+
+
+def write_archive(desk: Desk, kind: str, which: str, target: Path) -> None:
+    """A zip of a file for each photo; photos that can't have one are told in README.txt in it."""
+    about = FILES[kind]
+    left_out = []
+    beside = target.with_name("one")
+    with zipfile.ZipFile(target, "w") as archive:
+        for row in rows_out(desk, which):
+            try:
+                about.write(_caption(desk, row), beside)
+                archive.write(beside, _name(row) + about.ending)
+            except UnwritableError as error:
+                left_out.append(f"{_name(row)}: {error}")
+        if left_out:
+            archive.writestr("README.txt", "Left out:\n" + "\n".join(left_out) + "\n")
+
+
+def _caption(desk: Desk, row: dict[str, Any]) -> Caption:
+    place = desk.folders.locate(row["path"], row["dropped"])
+    score = row["best"][0][1] if row["best"] else float("nan")
+    return Caption(place, caption_of(row), score, familiar=row["familiar"])
+
+
+def write_beside(desk: Desk, kind: str, which: str, replace: bool) -> dict[str, Any]:
+    """Write a file for each photo of the folder: {"existing": how many there are} or a sentence.
+
+    Nothing is written where files exist, unless they may be replaced. Raises `CaptioningError` if
+    the disk refuses.
+    """
+    folder, about = desk.folders.folder, FILES[kind]
+    if folder is None:
+        raise CaptioningError("there is no folder of photos: open one with app.py FOLDER")
+    rows = [row for row in rows_out(desk, which) if not row["dropped"]]
+    root = copies_folder(folder) if kind == "copies" else folder
+    targets = [root / row["path"].with_name(row["path"].name + about.ending) for row in rows]
+    existing = sum(target.exists() for target in targets)
+    if existing and not replace:
+        return {"existing": existing, "sentence": f"{existing} files exist already."}
+    left_out = []
+    for row, target in zip(rows, targets, strict=True):
+        try:
+            about.write(_caption(desk, row), target)
+        except UnwritableError as error:
+            left_out.append(f"{_name(row)} was left out: {error}.")
+    written = f"{len(rows) - len(left_out):,} files were written into {root}."
+    return {"existing": 0, "sentence": " ".join([written, *_some(left_out)])}
+
+
+def copies_folder(folder: Path) -> Path:
+    """Where copies of a folder's photos go: beside it, so that they are not captioned as well."""
+    folder = folder.resolve()
+    return folder.with_name(f"{folder.name}-{COPIES}")
+
+
+def _some(sentences: Sequence[str]) -> list[str]:
+    more = [f"And {len(sentences) - 3} more."] if len(sentences) > 3 else []
+    return [*sentences[:3], *more]
