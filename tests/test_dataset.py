@@ -186,7 +186,7 @@ def test_one_photo_is_too_few_and_told_so(tmp_path: Path) -> None:
     with pytest.raises(CaptioningError, match="takes 2 photos with captions.* there is 1") as told:
         read_dataset(images, text)
     assert "lists" not in str(told.value)
-    keep_correction(text / "corrections.jsonl", "1.jpg", "a cat", "a dog")
+    write_corrections(text / "corrections.jsonl", [Correction("1.jpg", "a cat", "a dog")])
     (text / "captions.txt").unlink()
     with pytest.raises(CaptioningError, match="takes 2 photos"):
         read_dataset(images, text)

@@ -18,6 +18,7 @@ from captioning.output.escaping import spreadsheet_cell
 from captioning.output.row_formats import JsonLinesFormat
 from captioning.output.sidecars import write_sidecar
 from captioning.output.targets import UnwritableError
+from captioning.output.xmp_sidecars import write_xmp
 
 COLUMNS = ("image", "alt_text", "approved", "state", "person", "model_caption", "score", "familiar")
 
@@ -39,6 +40,7 @@ class FileKind:
 
 FILES = {
     "sidecars": FileKind("text files (.txt)", ".txt", write_sidecar),
+    "xmp": FileKind(".xmp files, as photo managers read them", ".xmp", write_xmp),
     "copies": FileKind("copies that carry their captions", "", write_copy),
 }
 """By their names in addresses."""
@@ -140,6 +142,7 @@ def write_archive(desk: Desk, kind: str, which: str, target: Path) -> None:
     beside = target.with_name("one")
     with zipfile.ZipFile(target, "w") as archive:
         for row in rows_out(desk, which):
+            beside.unlink(missing_ok=True)  # an .xmp file would be written into
             try:
                 about.write(_caption(desk, row), beside)
                 archive.write(beside, _name(row) + about.ending)

@@ -117,23 +117,25 @@ function draw(all = false) {
       elements.delete(number);
     }
   }
-  for (const number of wanted) {
-    let element = elements.get(number);
-    const isNew = !element;
-    if (isNew) {
-      element = makeRow(number);
-      elements.set(number, element);
-    }
+  // In the page they stand as on the screen: so a screen reader reads them.
+  const focused = document.activeElement;
+  let next = box.firstChild;
+  for (const number of [...wanted].sort((a, b) => places.get(a) - places.get(b))) {
+    const isNew = !elements.has(number);
+    if (isNew) elements.set(number, makeRow(number));
+    const element = elements.get(number);
     const place = places.get(number);
     if (element.place !== place) {
       element.place = place;
       element.style.transform = `translateY(${place * height}px)`;
       element.setAttribute("aria-posinset", place + 1);
-      const after = shown.slice(place + 1, last).map((n) => elements.get(n)).find(Boolean);
-      if (isNew || all) box.insertBefore(element, after?.parentNode === box ? after : null);
     }
+    if (element === next) next = next.nextSibling;
+    else box.insertBefore(element, next);
     if (isNew || all) fill(element, number);
   }
+  // An element that is moved loses the focus.
+  if (focused !== document.activeElement && box.contains(focused)) focused.focus();
 }
 
 function makeRow(number) {
