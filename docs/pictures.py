@@ -79,8 +79,9 @@ def show_app(browser: Any, photos: list[Path], file: Path) -> None:
                     break
             page = browser.new_page(viewport={"width": WIDTH, "height": 800})
             page.goto("http://127.0.0.1:7877")
-            done = "!document.getElementById('progress').textContent.includes('captions:')"
-            page.wait_for_function(f"document.querySelector('#best li') && {done}", timeout=120_000)
+            page.locator("#best li").first.wait_for(timeout=120_000)
+            while "captions:" in page.inner_text("#progress"):
+                page.wait_for_timeout(500)
             page.get_by_text("rocket.jpg").first.click()
             page.locator("#words button").nth(1).hover()
             page.wait_for_timeout(1000)

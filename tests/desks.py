@@ -20,6 +20,7 @@ from PIL import Image, ImageOps
 
 from captioning import load
 from captioning.app.desk import Desk, DeskSettings
+from captioning.app.learning import Learning, LearningSettings
 from captioning.app.photos import PhotoFolders
 from captioning.app.server import make_app
 from captioning.app.shared_captioner import SharedCaptioner
@@ -115,7 +116,8 @@ def served(
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         port = listening.getsockname()[1]
-        app = make_app(desk, "0", token)
+        learning = Learning(desk, LearningSettings(MODEL, project.parent / "models", "pip ..."))
+        app = make_app(desk, learning, "0", token)
         server = uvicorn.Server(
             uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=1)
         )

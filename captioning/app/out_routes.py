@@ -12,6 +12,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from captioning.app.desk import Desk
+from captioning.app.learning import Learning
 from captioning.app.out import (
     FILES,
     TABLES,
@@ -25,6 +26,26 @@ from captioning.app.routes import json_body
 from captioning.inference.models import samples_folder
 
 MEDIA = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl"}
+
+
+def learning_routes(learning: Learning) -> list[Route]:
+    """How the training on corrections goes (GET), and what is to be done with it (POST)."""
+
+    async def about(request: Request) -> Response:
+        return JSONResponse(await run_in_threadpool(learning.about))
+
+    async def do(request: Request) -> Response:
+        deeds = {"start": learning.start, "keep": learning.keep, "discard": learning.discard}
+        deed = deeds.get(str((await json_body(request)).get("do")))
+        if deed is None:
+            raise HTTPException(400, f"do is one of {', '.join(deeds)}")
+        await run_in_threadpool(deed)
+        return await about(request)
+
+    return [
+        Route("/desk/learning", about, methods=["GET"]),
+        Route("/desk/learning", do, methods=["POST"]),
+    ]
 
 
 def out_routes(desk: Desk) -> list[Route | Mount]:

@@ -239,7 +239,9 @@ class Project:
             mine = self._last_client(row["photo"]) == change.client
             rivals = [] if mine else _rivals(row, change)
             self._note(row, change.client, change.person, revision)
-            caption = change.caption if change.state in ("approved", "edited") else row["caption"]
+            caption = row["caption"] if change.state in ("skipped", "decorative") else None
+            if change.state in ("approved", "edited"):
+                caption = change.caption
             self._set(row["photo"], change.state, caption, change.person, rivals, revision)
             return self.row(number)
 

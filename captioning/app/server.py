@@ -16,7 +16,8 @@ from starlette.responses import JSONResponse, Response
 
 from captioning.app.desk import Desk
 from captioning.app.guard import Guard
-from captioning.app.out_routes import out_routes
+from captioning.app.learning import Learning
+from captioning.app.out_routes import learning_routes, out_routes
 from captioning.app.program_routes import program_routes
 from captioning.app.routes import page_routes
 from captioning.errors import CaptioningError
@@ -31,19 +32,21 @@ class Address:
     token: str | None = None
 
 
-def make_app(desk: Desk, version: str, token: str | None = None) -> Starlette:
+def make_app(desk: Desk, learning: Learning, version: str, token: str | None = None) -> Starlette:
     """The application; it starts the captions in the background, and closes the desk."""
 
     @asynccontextmanager
     async def life(app: Starlette) -> AsyncIterator[None]:
         desk.background.start()
         yield
+        learning.close()
         desk.close()
 
     return Starlette(
         routes=[
             *page_routes(desk),
             *out_routes(desk),
+            *learning_routes(learning),
             *program_routes(desk.captioner, version),
         ],
         middleware=[Middleware(Guard, token=token)],
@@ -66,7 +69,7 @@ async def _mistaken(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": str(error)}, 422)
 
 
-def serve(desk: Desk, version: str, address: Address) -> None:
+def serve(desk: Desk, learning: Learning, version: str, address: Address) -> None:
     """Serve the desk until Ctrl-C or SIGTERM. Raises `CaptioningError` if the port is taken."""
     listening = socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -80,7 +83,7 @@ def serve(desk: Desk, version: str, address: Address) -> None:
         ) from None
     host = f"[{address.host}]" if ":" in address.host else address.host
     config = uvicorn.Config(
-        make_app(desk, version, address.token),
+        make_app(desk, learning, version, address.token),
         log_level="warning",
         timeout_graceful_shutdown=3,
         server_header=False,

@@ -93,6 +93,7 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     import starlette  # noqa: F401  (a missing package is told before the model is loaded)
 
     from captioning.app.desk import Desk, DeskSettings
+    from captioning.app.learning import Learning, LearningSettings
     from captioning.app.photos import PhotoFolders
     from captioning.app.server import Address, serve
     from captioning.app.shared_captioner import SharedCaptioner
@@ -108,7 +109,8 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
         load(folder, weights=options.weights, runtime=options.runtime), options.neutral
     )
     desk = Desk(settings, captioner)
-    serve(desk, version(), Address(options.host, options.port, token))
+    learning = Learning(desk, LearningSettings(folder, models_folder(), how_to_install("train")))
+    serve(desk, learning, version(), Address(options.host, options.port, token))
     return 0
 
 

@@ -1,6 +1,7 @@
 // The desk: keys and buttons call what the other modules do.
 
 import { addPhotos, showSamples, startDropping, startWebcam } from "./drop.js";
+import { showLearning } from "./learning.js";
 import * as list from "./list.js";
 import { showOut } from "./out.js";
 import * as photo from "./photo.js";
@@ -230,6 +231,9 @@ function wire() {
     for (const menu of document.querySelectorAll("details.menu[open]")) {
       if (!menu.contains(event.target)) menu.open = false;
     }
+  });
+  get("settings").addEventListener("toggle", () => {
+    if (get("settings").open) showLearning(say);
   });
   list.onChoose((number) => {
     photo.show(number);
