@@ -43,7 +43,7 @@ def program_routes(captioner: SharedCaptioner, version: str) -> list[Route]:
         if len(photos) > PHOTOS_AT_ONCE:
             raise HTTPException(413, f"{PHOTOS_AT_ONCE} photos are the most in one request")
         rows = await run_in_threadpool(caption_rows, captioner, photos, top)
-        return JSONResponse(rows, 200 if any("caption" in row for row in rows) else 422)
+        return JSONResponse(rows)
 
     async def description(request: Request) -> Response:
         return JSONResponse(openapi(version))
@@ -101,9 +101,19 @@ def _opened(content: bytes) -> Any:
 
 def openapi(version: str) -> dict[str, Any]:
     """The description of POST /api/caption as OpenAPI 3.1."""
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Captions for photos", "version": version},
+        "paths": {"/api/caption": {"post": _operation()}},
+        "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
+    }
+
+
+def _row() -> dict[str, Any]:
+    """The schema of a photo's row."""
     score = {"type": "number", "maximum": 0, "description": "mean log-probability a word"}
     text = {"type": "string"}
-    row = {
+    return {
         "type": "object",
         "required": ["image"],
         "properties": {
@@ -122,19 +132,21 @@ def openapi(version: str) -> dict[str, Any]:
             "error": {"type": "string", "description": "why this photo can't be captioned"},
         },
     }
-    rows = {"application/json": {"schema": {"type": "array", "items": row}}}
-    error = {
-        "application/json": {
-            "schema": {"type": "object", "properties": {"error": text}, "required": ["error"]}
-        }
+
+
+def _operation() -> dict[str, Any]:
+    """What is sent, and what is answered."""
+    rows = {"application/json": {"schema": {"type": "array", "items": _row()}}}
+    sentence = {"error": {"type": "string"}}
+    refusal = {"type": "object", "properties": sentence, "required": ["error"]}
+    error = {"application/json": {"schema": refusal}}
+    photo = {
+        "type": "array",
+        "minItems": 1,
+        "maxItems": PHOTOS_AT_ONCE,
+        "items": {"type": "string", "format": "binary"},
     }
-    either = {
-        "application/json": {
-            "schema": {"anyOf": [part["application/json"]["schema"] for part in (rows, error)]}
-        }
-    }
-    photo = {"type": "array", "minItems": 1, "items": {"type": "string", "format": "binary"}}
-    operation = {
+    return {
         "operationId": "caption",
         "summary": f"Captions of 1 to {PHOTOS_AT_ONCE} photos, at most {MAX_BYTES:,} bytes each",
         "parameters": [
@@ -153,6 +165,7 @@ def openapi(version: str) -> dict[str, Any]:
                         "type": "object",
                         "required": ["photo"],
                         "properties": {"photo": photo},
+                        "additionalProperties": False,
                     }
                 }
             },
@@ -163,13 +176,7 @@ def openapi(version: str) -> dict[str, Any]:
             "401": {"description": "the token is missing or wrong"},
             "413": {"description": "too many bytes or photos", "content": error},
             "415": {"description": "not multipart/form-data", "content": error},
-            "422": {"description": "no photo can be read, or a wrong number", "content": either},
+            "422": {"description": "top is no such number", "content": error},
         },
         "security": [{}, {"token": []}],
-    }
-    return {
-        "openapi": "3.1.0",
-        "info": {"title": "Captions for photos", "version": version},
-        "paths": {"/api/caption": {"post": operation}},
-        "components": {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}},
     }

@@ -154,6 +154,8 @@ async def photos_in(request: Request, most: int = AT_ONCE) -> list[tuple[str, by
         raise HTTPException(400, "the photos can't be read: " + _reason(error)) from None
     files = []
     try:
+        if unknown := [name for name in form if name != "photo"]:
+            raise HTTPException(400, f"the form has an unknown field {unknown[0][:40]!r}")
         for part in form.getlist("photo"):
             if isinstance(part, str):
                 raise HTTPException(400, 'the field "photo" is no file')
