@@ -51,6 +51,7 @@ def test_wrong_arguments_are_refused_at_once(
         (["--model", tmp_path / "none"], "is missing"),
         (["--port", "0"], "--port 0"),
         (["--corrections", tmp_path / "none" / "c.jsonl"], "no such folder"),
+        (["--corrections", tmp_path], "is a folder"),
         (["--project", tmp_path / "none" / "p.sqlite"], "no such folder"),
         ([tmp_path / "none"], "none is missing"),
         (["--recursive"], "wants a folder"),
