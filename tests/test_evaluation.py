@@ -46,9 +46,9 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Run:
 
 
 @pytest.fixture
-def model(model_folder: Path, tmp_path: Path) -> Path:
-    """A copy of the toy model's folder, to write into."""
-    return Path(shutil.copytree(model_folder, tmp_path / "model"))
+def model(model_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the toy model's folder, to write into; its pictures are not among the photos."""
+    return Path(shutil.copytree(model_folder, tmp_path_factory.mktemp("models") / "model"))
 
 
 @pytest.fixture
