@@ -13,6 +13,7 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
@@ -23,10 +24,12 @@ from captioning.data.dataset import dataset_of
 from captioning.data.descriptions import read_descriptions, write_descriptions
 from captioning.data.keras_tokenizer import read_keras_tokenizer
 from captioning.data.names import match_names
+from captioning.data.other_files import read_vectors
 from captioning.data.prepared import read_prepared_splits, read_tokenizer
 from captioning.data.recognise import open_dataset
 from captioning.data.splits import read_splits
 from captioning.errors import CaptioningError
+from captioning.files.network_files import read_network
 from captioning.files.pickles import read_pickle, write_pickle
 from captioning.files.text import read_json, write_json
 from captioning.inference.description import read_description
@@ -36,6 +39,7 @@ from captioning.vision.stamps import digest_of_file
 from tests.conftest import ROOT
 from tests.datasets import WRITERS
 from tests.odd_images import encoded, picture
+from tests.old_networks import build, save
 from tests.old_pickles import (
     MODULES,
     attributes,
@@ -241,6 +245,40 @@ def fuzz_pickles(data: st.DataObject) -> None:
     assert not (folder() / "it-ran").exists()
 
 
+def changed(data: st.DataObject, content: bytes) -> bytes:
+    """The content with a few bytes exchanged, lost or added."""
+    found = bytearray(content)
+    for _ in range(data.draw(st.integers(0, 4))):
+        place = data.draw(st.integers(0, len(found)))
+        found[place : place + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
+    return bytes(found)
+
+
+@given(st.data())
+def fuzz_vectors_of_other_projects(data: st.DataObject) -> None:
+    content = changed(data, data.draw(st.sampled_from(seeds())))
+    (folder() / "features.pkl").write_bytes(content)
+    reads_or_refuses(lambda: read_vectors(folder() / "features.pkl"))
+    assert not (folder() / "it-ran").exists()
+
+
+@cache
+def networks() -> tuple[tuple[str, bytes], ...]:
+    """A network in every form: the ending, and the content."""
+    files = save(build(keras, "merge", 12, 5, 7), folder(), "network")
+    return tuple((file.suffix, file.read_bytes()) for file in files)
+
+
+@given(st.data())
+def fuzz_networks_of_other_projects(data: st.DataObject) -> None:
+    """Their reading; what is built of it, is built of known layers alone."""
+    ending, content = data.draw(st.sampled_from(networks()))
+    # Beside a .json are the weights, network_apart.weights.h5.
+    file = folder() / f"network_apart{ending}"
+    file.write_bytes(changed(data, content))
+    reads_or_refuses(lambda: read_network(file))
+
+
 @given(jsons, st.dictionaries(st.sampled_from(["num_words", "split", "filters"]), values))
 @example(b'{"config": {"word_index": "[' + b"[" * 100_000 + b'"}}', {})
 def fuzz_tokenizers_as_json(content: bytes, changes: dict) -> None:
@@ -399,6 +437,8 @@ READERS = [
     fuzz_json,
     fuzz_pickles,
     fuzz_tokenizers_as_json,
+    fuzz_vectors_of_other_projects,
+    fuzz_networks_of_other_projects,
     fuzz_model_description,
     fuzz_features_description,
     fuzz_images,
