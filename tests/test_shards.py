@@ -239,7 +239,7 @@ def test_another_model_other_settings_or_photos_are_refused(tmp_path: Path, tars
     output, folder = tmp_path / "out", write_folder(tmp_path / "photos", NAMES)
     do(read(tars), output)
     before = results_of(output)
-    with pytest.raises(CaptioningError, match="model or settings was model one, now it is two"):
+    with pytest.raises(CaptioningError, match="settings differ: model was one, now it is two"):
         do(read(tars), output, task=DigestTask("two"))
     with pytest.raises(CaptioningError, match="its input was"):
         do(read(folder), output)

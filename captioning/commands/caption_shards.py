@@ -49,6 +49,7 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
     add_neutral(add)
     # What `settle_model` asks of the plain command's options.
     parser.set_defaults(top=1, attention=None, max_characters=None, decorative=None)
+    parser.set_defaults(tokenizer=None, encoder=None, max_length=None)
     return parser.parse_args(arguments)
 
 

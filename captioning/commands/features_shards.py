@@ -47,7 +47,7 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
     add = parser.add_argument_group("encoder").add_argument
     add("--like", type=model_folder, metavar="MODEL", help="that of a model, with its vocabulary")
     add_encoding(add)
-    parser.set_defaults(caption_column=[], split_column="")
+    parser.set_defaults(caption_column=[], split_column="", exclude_flickr8k=None)
     return parser.parse_args(arguments)
 
 

@@ -60,7 +60,8 @@ def connect(address: str | None) -> Any:
         if colon:  # Ray itself would wait for a minute
             socket.create_connection((host, int(port)), 5).close()
         ray.init(address=address or "local", log_to_driver=False, logging_level="error", **own)
-    except (ConnectionError, OSError, ValueError, RuntimeError) as error:
+    except Exception as error:  # Ray's own are of many kinds
         said = str(error).strip().split("\n")[0][:200]
-        raise CaptioningError(f"there is no Ray cluster at {address}: {said}") from None
+        where = f"there is no Ray cluster at {address}" if address else "Ray doesn't start here"
+        raise CaptioningError(f"{where}: {said}") from None
     return ray

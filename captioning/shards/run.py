@@ -120,25 +120,24 @@ def _check_run(folder: OutputFolder, found: set[str], job: Job, source: Input) -
         raise CaptioningError(f"{folder.place}/{RUN} can't be read: {error}") from None
     for key, value in json.loads(json.dumps(_about(job, source))).items():
         if before[key] != value:
-            was, now = _difference(before[key], value)
             raise CaptioningError(
-                f"{folder.place} is the output of another run: its {_NAMES.get(key, key)} was "
-                f"{was}, now it is {now}; name another output with -o, or give what it was made of"
+                f"{folder.place} is the output of another run: its {_NAMES.get(key, key)} "
+                f"{_difference(before[key], value)}; name another output with -o, or give what it "
+                "was made of"
             )
 
 
-_NAMES = {"settings": "model or settings", "rows": "--format", "keys": "list of photos"}
+_NAMES = {"settings": "settings differ:", "rows": "--format", "keys": "list of photos"}
 """How parts of `_run.json` are called in messages."""
 
 
-def _difference(before: Any, now: Any) -> tuple[str, str]:
+def _difference(before: Any, now: Any) -> str:
     """What differs, in short."""
     if isinstance(before, dict) and isinstance(now, dict):
-        keys = [key for key in {**before, **now} if before.get(key) != now.get(key)]
-        if isinstance(before.get(keys[0]), dict) and isinstance(now.get(keys[0]), dict):
-            return _difference(before[keys[0]], now[keys[0]])
-        return f"{keys[0]} {str(before.get(keys[0]))[:60]}", str(now.get(keys[0]))[:60]
-    return str(before)[:60], str(now)[:60]
+        key = next(key for key in {**before, **now} if before.get(key) != now.get(key))
+        inside = _difference(before.get(key), now.get(key))
+        return inside if isinstance(before.get(key), dict) else f"{key} {inside}"
+    return f"was {str(before)[:60]}, now it is {str(now)[:60]}"
 
 
 def _write_run(folder: OutputFolder, found: set[str], job: Job, source: Input) -> None:
