@@ -96,7 +96,7 @@ def test_training_reads_shards(sharded: Path, tmp_path: Path) -> None:
         "--epochs",
         "1",
         "--width",
-        "16",
+        "18",
         "--batch-size",
         "8",
         "--seed",
