@@ -5,6 +5,7 @@ import http.client
 import io
 import json
 import re
+import urllib.error
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from captioning.app import background, photos
+from captioning.app import background, learning, photos
 from captioning.commands.app import TOKEN, main
 from captioning.errors import CaptioningError
 from tests.conftest import ROOT
@@ -384,3 +385,39 @@ def test_the_description_is_true_of_a_few_made_up_requests() -> None:
 @pytest.mark.nightly
 def test_the_description_is_true_of_many_made_up_requests() -> None:
     fuzz(2000)
+
+
+def test_learning_says_what_it_lacks(desk: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refusal(what: str) -> str:
+        with pytest.raises(urllib.error.HTTPError) as told:
+            desk.ask("/desk/learning", {"do": what})
+        return json.loads(told.value.read())["error"]
+
+    assert refusal("start") == "there are 0 corrected captions; 20 are the fewest to train on"
+    assert refusal("keep") == refusal("discard") == "there is no new model"
+    assert refusal("dance") == "do is one of start, keep, discard"
+    monkeypatch.setattr(learning, "find_spec", lambda name: None)
+    assert refusal("start") == "training needs more packages: pip ..."
+
+
+@pytest.mark.nightly
+def test_learning_shows_captions_before_and_after_and_keeps_a_model_when_asked(
+    tmp_path: Path,
+) -> None:
+    folder = tmp_path / "photos"
+    make_photos(folder, 24)
+    with served(folder, tmp_path / "p.sqlite") as desk:
+        for row in desk.captioned():
+            desk.decide(row["number"], "edited", "a zebra on the grass")
+        desk.ask("/desk/learning", {"do": "start"})
+        until(lambda: desk.ask("/desk/learning")["state"] != "running", 900)
+        about = desk.ask("/desk/learning")
+        assert about["state"] == "done", about["sentence"]
+        assert len(about["pairs"]) == 10
+        said = {row["said"] for row in desk.rows()}
+        assert all(pair["before"] in said and pair["after"] for pair in about["pairs"])
+        assert not (tmp_path / "models").exists(), "nothing is kept before it is asked for"
+        assert "Kept in" in desk.ask("/desk/learning", {"do": "keep"})["sentence"]
+        (model,) = (tmp_path / "models").iterdir()
+        assert (model / "captioner.json").is_file()
+        assert not (tmp_path / ".p-learning").exists()
