@@ -1,4 +1,4 @@
-"""The figure of attention: a tile for each word, lit where its attention weights are high."""
+"""The figure of attention: a tile for each word, warm where its attention weights are high."""
 
 from pathlib import Path
 
@@ -12,8 +12,8 @@ from captioning.pictures.attention_figure import draw_attention, draw_attention_
 from captioning.vision.images import open_image, to_array
 
 
-def test_each_tile_is_lit_by_its_words_weights() -> None:
-    photo = Image.new("RGB", (200, 100), (200, 200, 200))
+def test_each_tile_is_warm_by_its_words_weights() -> None:
+    photo = Image.new("RGB", (200, 100), (90, 90, 90))
     maps = np.zeros((6, 4, 4))
     for word in range(6):
         maps[word, word % 4, 3 - word % 4] = 1.0
@@ -21,10 +21,24 @@ def test_each_tile_is_lit_by_its_words_weights() -> None:
     tiles = [axes for axes in figure.axes if axes.images]
     assert [axes.get_title() for axes in tiles] == ["", *"abcdef"]
     for word, axes in enumerate(tiles[1:]):
-        light = np.asarray(axes.images[0].get_array()).mean(axis=-1)  # (100, 200)
-        row, column = np.unravel_index(light.argmax(), light.shape)
+        colours = np.asarray(axes.images[0].get_array()).astype(int)  # (100, 200, 3)
+        warmth = colours[..., 0] - colours[..., 2]
+        row, column = np.unravel_index(warmth.argmax(), warmth.shape)
         assert (row // 25, column // 50) == (word % 4, 3 - word % 4)
-        assert light.min() < light.max() / 3
+        assert warmth.max() > 100
+        # All of the photo is seen: elsewhere it is as bright as it was.
+        assert (colours[warmth == 0] == 90).all() and (warmth == 0).mean() > 0.5
+
+
+def test_little_words_are_faint_and_the_photo_is_beside() -> None:
+    photo = Image.new("RGB", (60, 40), (90, 90, 90))
+    figure = draw_attention_maps(photo, ["a", "dog", "on", "a", "bed"], np.ones((5, 4, 4)))
+    figure.draw_without_rendering()
+    whole, *tiles = figure.axes
+    assert [axes.images[0].get_alpha() == 1 for axes in tiles] == [False, True, False, False, True]
+    box = whole.get_window_extent()
+    assert all(not box.overlaps(axes.get_window_extent()) for axes in tiles)
+    assert box.width > 1.5 * tiles[0].get_window_extent().width
 
 
 @pytest.mark.parametrize("decoder", ["attention", "transformer"])

@@ -79,6 +79,7 @@ def test_the_wheel_is_small_and_brings_code_and_models_alone(wheel: Path) -> Non
     for page in ("index.html", "desk.css", "main.js"):
         assert f"captioning/app/page/{page}" in names
     assert "captioning/app/project_schema.sql" in names
+    assert "captioning/pictures/explanation.html" in names
     assert "captioning/scenes/weights/mini-xception.weights.h5" in names
     # Captions with their references are the dataset's, not ours to publish.
     assert not [name for name in names if name.endswith("predictions.jsonl")]

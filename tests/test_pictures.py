@@ -4,10 +4,13 @@ import keras
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from PIL import Image
 
+from captioning.decoders.build import Architecture, build_decoder
 from captioning.pictures.attention_figure import draw_attention_maps
 from captioning.pictures.contact_sheet import contact_sheet
+from captioning.pictures.curves import draw_curves
 from captioning.pictures.model_figure import draw_model
 
 PHONE = 328
@@ -52,12 +55,51 @@ def test_boxes_of_layers_leave_room_for_each_other(name: str) -> None:
     model = keras.Model([one, two], keras.layers.Add()([left, right]))
     figure = draw_model(model)
     figure.draw_without_rendering()
-    boxes = [
-        text.get_bbox_patch().get_window_extent()
-        for text in figure.axes[0].texts
-        if text.get_text()
-    ]
+    patches = figure.axes[0].patches
+    boxes = [p.get_window_extent() for p in patches if isinstance(p, FancyBboxPatch)]
     assert len(boxes) == len(model.layers)
+    for box, text in zip(boxes, figure.axes[0].texts, strict=True):
+        own = text.get_window_extent()
+        assert box.x0 < own.x0 and own.x1 < box.x1 and box.y0 < own.y0 and own.y1 < box.y1
     for box in boxes:
         assert sum(box.overlaps(other) for other in boxes) == 1, "overlaps"
         assert box.x0 >= 0 and box.x1 <= figure.bbox.width
+
+
+@pytest.mark.parametrize(
+    ("decoder", "last"),
+    [("merge", "next_word"), ("transformer", "next word: embedding, again")],
+)
+def test_arrows_touch_their_boxes_and_the_next_word_is_last(decoder: str, last: str) -> None:
+    shape = (32,) if decoder == "merge" else (9, 32)
+    figure = draw_model(build_decoder(Architecture(decoder, 24, 0.1, 2), shape, 50, 12))
+    axes = figure.axes[0]
+    boxes = [p for p in axes.patches if isinstance(p, FancyBboxPatch)]
+    arrows = [p for p in axes.patches if isinstance(p, FancyArrowPatch)]
+    names = [text.get_text().split("\n")[0] for text in axes.texts]
+    assert names[-1] == last and boxes[-1].get_y() == min(box.get_y() for box in boxes)
+    assert len(arrows) >= len(boxes) - 1
+    for arrow in arrows:
+        # The path without its head, in the axes' inches.
+        curve = arrow.get_path().vertices
+        for x, y in (curve[0], arrow._posA_posB[1]):
+            assert any(_is_on_edge(box, x, y) for box in boxes), names
+
+
+def _is_on_edge(box: FancyBboxPatch, x: float, y: float) -> bool:
+    left, bottom = box.get_x(), box.get_y()
+    dx = max(left - x, 0, x - left - box.get_width())
+    dy = max(bottom - y, 0, y - bottom - box.get_height())
+    inside = min(x - left, left + box.get_width() - x, y - bottom, bottom + box.get_height() - y)
+    return dx < 0.01 and dy < 0.01 and abs(inside) < 0.01
+
+
+def test_curves_of_a_fine_tuning_show_the_training_before_it_too() -> None:
+    trained = [{"epoch": e, "loss": 3 / e, "dev_loss": 4 / e} for e in (1, 2, 3)]
+    tuned = [{"epoch": e, "reward": 40.0 + e, "dev_CIDEr": 50.0 + e} for e in (1, 2)]
+    left, right = draw_curves(tuned, trained).axes
+    assert [left.get_title(), right.get_title()] == ["Training", "Fine-tuning"]
+    assert left.lines[1].get_ydata().tolist() == [4, 2, 4 / 3]
+    assert right.lines[0].get_ydata().tolist() == [41, 42]
+    (alone,) = draw_curves(tuned).axes
+    assert alone.get_title() == "Fine-tuning"

@@ -16,7 +16,7 @@ from captioning.evaluation.objects import object_words
 from captioning.evaluation.predictions import read_inputs
 from captioning.evaluation.report import human_scores
 from captioning.inference.loading import load
-from captioning.pictures.attention_maps import DARKEST, overlay_attention, region_name
+from captioning.pictures.attention_maps import overlay_attention, region_name
 from captioning.training.history import read_history
 from tests.conftest import script
 from tests.test_app import ARGUMENTS, CHROMIUM, in_browser
@@ -187,13 +187,16 @@ def test_a_merge_model_has_no_attention(grids_folder: Path, grids_models: dict[s
     assert captioner.decoder.attention(*inputs, ["a red circle"]) is None
 
 
-def test_light_falls_where_the_decoder_attends_to() -> None:
+def test_warm_colour_lies_where_the_decoder_attends_to() -> None:
     shares = np.zeros((10, 10))
     shares[1:3, 7:9] = 0.25
-    lit = np.asarray(overlay_attention(Image.new("RGB", (200, 100), (200, 200, 200)), shares))
-    assert lit.shape == (100, 200, 3)
-    assert lit[20, 160].min() > 195
-    assert lit[80, 30].max() == int(200 * DARKEST)
+    warm = np.asarray(overlay_attention(Image.new("RGB", (200, 100), (200, 200, 200)), shares))
+    assert warm.shape == (100, 200, 3)
+    red, green, blue = map(int, warm[20, 160])
+    assert red > 195 and green < 100 and blue < 80
+    assert warm[80, 30].tolist() == [200, 200, 200]
+    even = np.asarray(overlay_attention(Image.new("RGB", (20, 10), (200, 200, 200)), shares * 0))
+    assert (even == 200).all()  # attention that is nowhere colours nothing
     assert region_name(shares) == "upper right"
     assert region_name(shares.T) == "lower left"
     middle = np.zeros((6, 6))

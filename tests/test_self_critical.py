@@ -121,6 +121,9 @@ def test_finetuning_raises_the_reward(
     rewards = [float(row.split(",")[1]) for row in rows[1:]]
     assert len(rewards) == 6
     assert rewards[-1] > 1.1 * rewards[0], rewards
+    # The curves show the epochs of the training before, too.
+    before = (output / "history_before.csv").read_text()
+    assert before == (grids_models[decoder] / "history.csv").read_text()
     about = read_description(output)
     assert about["training"]["before"]["settings"]["decoder"] == decoder
     other = script(*command[:-2], "--width", 8, "--overwrite")

@@ -6,12 +6,12 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from captioning.commands.caption_options import (
     PHOTO_FILES,
     check_arguments,
-    check_attention,
+    check_pictures,
     parse_arguments,
 )
 from captioning.commands.caption_outputs import open_outputs, places
@@ -51,8 +51,7 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     several = len(photos) > 1 or any(path.is_dir() for path in options.image)
     if not several and not photos[0].exists():
         raise CaptioningError(describe_missing(photos[0]))
-    if options.attention:
-        check_attention(options, several)
+    check_pictures(options, several)
     with ExitStack() as stack:
         files, outputs = open_outputs(options, photos, several, stack)
         # With --existing skip, a photo that has its captions gets no row either.
@@ -128,18 +127,20 @@ def settle_model(options: argparse.Namespace) -> None:
         # A beam prefers captions that end within the limit; greedy search would cut them off.
         options.beam = 5
     check_decoding(options, own_beam)
+    shows = "--explain" if options.explain else "--attention"
+    picture = options.attention or options.explain
     refuse(
         (
-            options.attention and len(options.model) > 1,
-            "--attention shows what one decoder attends to; give one --model",
+            picture and len(options.model) > 1,
+            f"{shows} shows what one decoder does; give one --model",
         ),
         (
-            options.attention and options.neutral,
-            "--attention shows the model's own words, --neutral changes them; give one of the two",
+            picture and options.neutral,
+            f"{shows} shows the model's own words, --neutral changes them; give one of the two",
         ),
         (
-            options.attention and options.max_characters,
-            "--attention shows the likeliest caption, --max-characters may choose another; give "
+            picture and options.max_characters,
+            f"{shows} shows the likeliest caption, --max-characters may choose another; give "
             "one of the two",
         ),
         (
@@ -171,9 +172,7 @@ def caption_all(
         photos,
         WIDEST_BEAM,  # all that the beam finds, for `Wording` to choose from
         options.max_pixels,
-        max_words=options.max_words,
-        ban=options.ban.split(","),
-        **decoding_of(options),
+        **wished(options),
     )
     wording = wording_of(options)
     shares: list[float | None] = []  # of each photo that has a caption now, `Caption.familiar`
@@ -195,8 +194,7 @@ def caption_all(
         tally.captioned += 1
         tally.cut += was_cut
         shares.append(caption.familiar)
-        if options.attention:
-            draw_attention(captioner, caption.image, found.caption, options)
+        draw_pictures(captioner, caption.image, found.caption, options)
     if options.format in ("text", *PHOTO_FILES):  # the other formats hold each photo's share
         warn_of_unfamiliar(shares)
 
@@ -257,12 +255,29 @@ def write_caption(caption: "Caption", outputs: "list[Output]", dry_run: bool = F
     return error
 
 
-def draw_attention(
+def wished(options: argparse.Namespace) -> dict[str, Any]:
+    """How to decode, as `CaptionDecoder.settings` takes it."""
+    return decoding_of(options) | {
+        "max_words": options.max_words,
+        "ban": options.ban.split(","),
+    }
+
+
+def draw_pictures(
     captioner: "Captioner", photo: Path, caption: str, options: argparse.Namespace
 ) -> None:
-    """Write the picture of --attention."""
-    from captioning.pictures.attention_figure import draw_attention
-    from captioning.pictures.figures import save_figure
+    """Write the picture of --attention and the page of --explain."""
+    if options.attention:
+        from captioning.pictures.attention_figure import draw_attention
+        from captioning.pictures.figures import save_figure
 
-    figure = draw_attention(captioner, photo, caption, options.max_pixels)
-    save_figure(figure, options.attention)
+        figure = draw_attention(captioner, photo, caption, options.max_pixels)
+        save_figure(figure, options.attention)
+    if options.explain:
+        from captioning.pictures.explanation import explain
+        from captioning.pictures.explanation_page import write_explanation
+
+        settings = captioner.decoder.settings(**wished(options))
+        explanation = explain(captioner, photo, settings, options.max_pixels)
+        shown_as = captioner.trained_model.tokenizer.shown
+        write_explanation(explanation, shown_as, options.explain)

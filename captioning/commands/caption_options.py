@@ -158,6 +158,13 @@ def add_results(add: Callable[..., Any]) -> None:
         metavar="FILE.png",
         help="of a single photo: draw what the decoder attends to at each word",
     )
+    add(
+        "--explain",
+        type=Path,
+        metavar="FILE.html",
+        help="of a single photo: a page with the likeliest words at each place, where the decoder "
+        "looked, and all that the beam kept",
+    )
     add("--dry-run", action="store_true", help="print what would be written, and write nothing")
 
 
@@ -238,8 +245,8 @@ def check_arguments(options: argparse.Namespace) -> None:
             "--short-names names sidecars: it wants --format sidecar or --format xmp",
         ),
         (
-            options.dry_run and (options.attention or unsure),
-            "--dry-run prints captions alone; leave --attention and --unsure out",
+            options.dry_run and (options.attention or options.explain or unsure),
+            "--dry-run prints captions alone; leave --attention, --explain and --unsure out",
         ),
     )
 
@@ -259,14 +266,22 @@ def format_by_ending(output: Path) -> str:
     return ENDINGS[ending]
 
 
-def check_attention(options: argparse.Namespace, several: bool) -> None:
-    """Raise `CaptioningError` if the picture of --attention can't be drawn."""
-    picture = options.attention
-    refuse(
-        (several, "--attention draws a single photo; give one to -i"),
-        (picture.suffix.lower() != ".png", f"--attention {picture} does not end in .png"),
-        (
-            picture.exists() and not options.overwrite,
-            f"{picture} exists already; --overwrite replaces it",
-        ),
-    )
+def check_pictures(options: argparse.Namespace, several: bool) -> None:
+    """Raise `CaptioningError` if the files of --attention and --explain can't be made."""
+    for name, file, endings in (
+        ("--attention", options.attention, (".png",)),
+        ("--explain", options.explain, (".html", ".htm")),
+    ):
+        if file is None:
+            continue
+        refuse(
+            (several, f"{name} shows a single photo; give one to -i"),
+            (
+                file.suffix.lower() not in endings,
+                f"{name} {file} does not end in {' or '.join(endings)}",
+            ),
+            (
+                file.exists() and not options.overwrite,
+                f"{file} exists already; --overwrite replaces it",
+            ),
+        )

@@ -11,7 +11,7 @@ from captioning.data.text import MARKERS, PADDING, START
 from captioning.errors import CaptioningError, command_line
 from captioning.inference.critic import Critic
 from captioning.inference.model_folder import ModelFolder
-from captioning.inference.search import Hypothesis, search
+from captioning.inference.search import Hypothesis, Watch, search
 from captioning.inference.settings import DecodingOptions, DecodingSettings
 
 VECTORS_AT_ONCE = 250
@@ -108,9 +108,16 @@ class CaptionDecoder:
         return self.decode_with(self.settings(**decoding), vectors, grids)
 
     def decode_with(
-        self, settings: DecodingSettings, vectors: np.ndarray, grids: np.ndarray | None = None
+        self,
+        settings: DecodingSettings,
+        vectors: np.ndarray,
+        grids: np.ndarray | None = None,
+        watch: Watch | None = None,
     ) -> list[list[Hypothesis]]:
-        """As `decode`, with settings that are resolved already."""
+        """As `decode`, with settings that are resolved already.
+
+        watch: is shown what the beam keeps, step by step, of the photos that are left.
+        """
         found: list[list[Hypothesis]] = []
         # Memory grows with photos * hypotheses * views: the product stays about the same.
         width = max(HYPOTHESES_AT_ONCE, settings.beam * max(1, settings.views))
@@ -118,7 +125,7 @@ class CaptionDecoder:
         for start in range(0, len(vectors), at_once):
             part = slice(start, start + at_once)
             found += self._decode_batch(
-                settings, vectors[part], None if grids is None else grids[part]
+                settings, vectors[part], None if grids is None else grids[part], watch
             )
         # Not finite weights don't stop a search: greedy's totals become NaN, a beam finds nothing.
         if not all(own and not math.isnan(own[0].score) for own in found):
@@ -131,7 +138,11 @@ class CaptionDecoder:
         return choose(found, self._critic, vectors, settings.critic)
 
     def _decode_batch(
-        self, settings: DecodingSettings, vectors: np.ndarray, grids: np.ndarray | None
+        self,
+        settings: DecodingSettings,
+        vectors: np.ndarray,
+        grids: np.ndarray | None,
+        watch: Watch | None,
     ) -> list[list[Hypothesis]]:
         photo, state = self._steps.begin(vectors, grids)
 
@@ -142,7 +153,7 @@ class CaptionDecoder:
             nonlocal photo  # `step` reads it: from now on it is called with these photos alone
             photo = self._steps.keep(photo, rows)
 
-        return search(step, state, len(vectors), settings, keep)
+        return search(step, state, len(vectors), settings, keep, watch)
 
     def attention(
         self, vectors: np.ndarray, grids: np.ndarray | None, captions: Sequence[str]

@@ -22,6 +22,10 @@ Step = Callable[[np.ndarray, list[np.ndarray]], tuple[np.ndarray, list[np.ndarra
 
 Keep = Callable[[np.ndarray], None]
 
+Watch = Callable[[np.ndarray, np.ndarray], None]
+"""Is shown a beam after each step: tokens, int (rows, K, words so far), and the log-probabilities
+of all their words, (rows, K), best first; -inf where fewer than K hypotheses go on."""
+
 
 @dataclass(frozen=True)
 class Hypothesis:
@@ -42,11 +46,15 @@ def search(
     photos: int,
     settings: DecodingSettings,
     keep: Keep | None = None,
+    watch: Watch | None = None,
 ) -> list[list[Hypothesis]]:
-    """Hypotheses of each photo, best first: one by greedy search, or those of a beam."""
+    """Hypotheses of each photo, best first: one by greedy search, or those of a beam.
+
+    watch: is shown what a beam keeps; greedy search keeps nothing but what it gives.
+    """
     if settings.beam == 1 and not settings.no_repeat:
         return [[hypothesis] for hypothesis in greedy(step, state, photos, settings, keep)]
-    return beam_search(step, state, photos, settings, keep)
+    return beam_search(step, state, photos, settings, keep, watch)
 
 
 def greedy(
@@ -127,6 +135,7 @@ def beam_search(
     photos: int,
     settings: DecodingSettings,
     keep: Keep | None = None,
+    watch: Watch | None = None,
 ) -> list[list[Hypothesis]]:
     """Up to `beam` captions a photo, best first, ranked by log-probability / length**length_power.
 
@@ -162,6 +171,8 @@ def beam_search(
         totals = np.where(words == END, -np.inf, totals)[rows, going_on]
         words = words[rows, going_on].astype(np.int32)
         tokens = tokens[rows, going_on]
+        if watch:
+            watch(tokens[..., :length], totals)
         # Totals only fall, so a running hypothesis that ranks below the whole pool now is given
         # up, though a length_power above 0 could raise its rank again. An empty place of the pool
         # ranks at -inf, so a pool that isn't full never stops the search.

@@ -1,34 +1,51 @@
-"""Attention weights for people: as light over the photo, and as a place in words."""
+"""Attention weights for people: as warm colour over the photo, and as a place in words."""
 
 import numpy as np
 from PIL import Image
 
-DARKEST = 0.3
-"""The brightness of regions without attention."""
+WARM = ((255, 236, 120), (255, 150, 0), (214, 20, 0))
+"""The colours of attention from little to much: pale yellow, orange, red."""
 
+STRONGEST = 0.72
+"""The share of the colour where the decoder attends to most; the rest is the photo."""
+
+PALER = 0.35
+"""The share of grey in the photo beneath, so that what is red in it isn't taken for attention."""
 
 GAMMA = 0.7
-"""Light is attention to this power: below 1, small weights become visible, too."""
-
+"""Warmth is attention to this power: below 1, small weights become visible, too."""
 
 ROWS, COLUMNS = ("upper", "middle", "lower"), ("left", "centre", "right")
 
+_LITTLE = """
+    a an the and or of in on at by to with for from into onto is are was were be being its his her
+    their it he she they that this as while
+"""
+
+LITTLE_WORDS = frozenset(_LITTLE.split())
+"""Words that hardly say anything of the photo: pictures show them faint."""
+
 
 def overlay_attention(photo: Image.Image, weights: np.ndarray) -> Image.Image:
-    """The photo, bright and in colour where the decoder attends to, dark and grey elsewhere.
+    """The whole photo, and over it warm colour where the decoder attends to.
 
-    weights: float (side, side), the attention weights over the grid; the largest counts as full
-    light. As in Show, Attend and Tell, Xu et al. 2015, https://arxiv.org/abs/1502.03044.
+    weights: float (side, side), the attention weights over the grid; the largest is red. Weights
+    below the even share, 1 / regions, have no colour.
     """
-    colour = photo.convert("RGB")
+    colour = np.asarray(photo.convert("RGB"), np.float32)  # (H, W, 3)
+    grey = np.asarray(photo.convert("L"), np.float32)[..., None]  # (H, W, 1)
+    base = (1 - PALER) * colour + PALER * grey
     # The encoder reads the photo squeezed into a square, so the grid is stretched back over it.
     small = Image.fromarray(weights.astype(np.float32))
-    light = np.asarray(small.resize(photo.size, Image.Resampling.BICUBIC)).clip(0)  # (H, W)
-    light = (light / max(float(light.max()), 1e-9)) ** GAMMA
-    mask = Image.fromarray((255 * light).astype(np.uint8))
-    grey = np.asarray(colour.convert("L")) * DARKEST
-    dark = Image.fromarray(grey.astype(np.uint8)).convert("RGB")
-    return Image.composite(colour, dark, mask)
+    spread = np.asarray(small.resize(photo.size, Image.Resampling.BICUBIC))  # (H, W)
+    even = float(weights.mean())
+    # Nowhere more than elsewhere: the decoder doesn't look, and nothing is coloured.
+    heat = (spread - even).clip(0) / max(float(weights.max()) - even, 0.5 * even, 1e-9)
+    heat = heat.clip(0, 1) ** GAMMA  # (H, W)
+    stops = np.linspace(0, 1, len(WARM))
+    warm = np.stack([np.interp(heat, stops, channel) for channel in zip(*WARM, strict=True)], -1)
+    share = STRONGEST * heat[..., None]  # (H, W, 1)
+    return Image.fromarray((base * (1 - share) + warm * share).astype(np.uint8))
 
 
 def region_name(weights: np.ndarray) -> str:

@@ -1,21 +1,32 @@
 """The curves of a training, epoch by epoch."""
 
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from captioning.pictures.figures import BLUE, INK, ORANGE
 
 
-def draw_curves(history: list[dict[str, float]]) -> Figure:
+def draw_curves(history: list[dict[str, float]], before: Sequence[dict[str, float]] = ()) -> Figure:
     """The curves of a training over its epochs, with the best epoch marked.
 
     The loss on train and dev; of a fine-tuning, the reward of the samples and the CIDEr on dev.
-    history: as `read_history` gives it.
+    history: as `read_history` gives it; before: that of the model which the training started
+    from, drawn on the left.
     """
+    trainings = [list(before), history] if before else [history]
+    figure = Figure(figsize=(7 if len(trainings) == 1 else 11, 4), layout="constrained")
+    grid = figure.subplots(1, len(trainings), squeeze=False)
+    for axes, own in zip(grid.flat, trainings, strict=True):
+        _draw_training(axes, own)
+    return figure
+
+
+def _draw_training(axes: Axes, history: list[dict[str, float]]) -> None:
     finetuned = "reward" in history[0]
     on_train, on_dev = ("reward", "dev_CIDEr") if finetuned else ("loss", "dev_loss")
     best = (max if finetuned else min)(history, key=lambda row: row[on_dev])
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    axes = figure.subplots()
     epochs = [row["epoch"] for row in history]
     label = "train, sampled captions" if finetuned else "train"
     axes.plot(epochs, [row[on_train] for row in history], "o-", color=BLUE, label=label)
@@ -28,4 +39,3 @@ def draw_curves(history: list[dict[str, float]]) -> Figure:
     axes.margins(y=0.15)
     axes.grid(alpha=0.3)
     axes.legend()
-    return figure

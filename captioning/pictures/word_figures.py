@@ -7,10 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image
 
-from captioning.pictures.figures import BLUE, INK, ORANGE, PALE
-
-GREY = "#9a9a9a"
-
+from captioning.pictures.figures import BLUE, GREY, INK, ORANGE, PALE
 
 CELL_LETTERS = 11
 """As many letters fit into a cell of a batch."""

@@ -1,4 +1,7 @@
-"""`history.csv`: a row for each epoch of a training or a fine-tuning."""
+"""`history.csv`: a row for each epoch of a training or a fine-tuning.
+
+`history_before.csv` beside it is that of the model which the training started from.
+"""
 
 import csv
 import io
@@ -7,26 +10,28 @@ from pathlib import Path
 from captioning.errors import CaptioningError
 from captioning.files.text import read_text, write_text
 
+HISTORY, BEFORE = "history.csv", "history_before.csv"
+
 TRAINING_COLUMNS = {"epoch", "loss", "dev_loss"}
 FINETUNING_COLUMNS = {"epoch", "reward", "dev_CIDEr"}
 """The columns that the curves are drawn of; there are others, and older files have fewer."""
 
 
-def write_history(folder: Path, history: list[dict[str, float]]) -> None:
-    """Write `history.csv`; the columns are the keys of the first row."""
+def write_history(folder: Path, history: list[dict[str, float]], name: str = HISTORY) -> None:
+    """Write `history.csv`, or `BEFORE`; the columns are the keys of the first row."""
     text = io.StringIO()
     writer = csv.DictWriter(text, history[0].keys(), lineterminator="\n")
     writer.writeheader()
     writer.writerows(history)
-    write_text(Path(folder) / "history.csv", text.getvalue())
+    write_text(Path(folder) / name, text.getvalue())
 
 
-def read_history(folder: Path) -> list[dict[str, float]]:
-    """The rows of a model's `history.csv`; an empty list if there is no such file.
+def read_history(folder: Path, name: str = HISTORY) -> list[dict[str, float]]:
+    """The rows of a model's `history.csv`, or `BEFORE`; an empty list if there is no such file.
 
     Raises `CaptioningError` for a file that isn't such a table.
     """
-    path = Path(folder) / "history.csv"
+    path = Path(folder) / name
     if not path.is_file():
         return []
     rows = csv.DictReader(io.StringIO(read_text(path, "the history")))

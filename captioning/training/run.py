@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from captioning.pictures.curves import draw_curves
 from captioning.pictures.figures import save_figure
 from captioning.pictures.model_figure import draw_model
 from captioning.training.checkpoint import Checkpoint, Progress
-from captioning.training.history import write_history
+from captioning.training.history import BEFORE, HISTORY, read_history, write_history
 from captioning.training.loop import train
 from captioning.training.self_critical import finetune_on_cider
 from captioning.training.settings import FinetuningSettings, TrainingSettings
@@ -46,14 +47,14 @@ def train_model(
     checkpoint = Checkpoint(output / "checkpoint")
     if not resume:
         checkpoint.remove()
-    records = _EpochRecords(output, after_epoch)
+    records = _EpochRecords(output, _history_before(output, resume, starting_point), after_epoch)
     if isinstance(settings, FinetuningSettings):
         model, progress = finetune_on_cider(
             prepared, settings, output, resume, starting_point, records.write
         )
     else:
         model, progress = train(prepared, settings, output, resume, starting_point, records.write)
-    save_figure(draw_curves(progress.history), output / "curves.png")
+    records.draw(progress)
     _save(model, progress, prepared, output, starting_point)
     checkpoint.remove()  # last: until the model is saved, it is all there is
     if progress.fault:
@@ -61,18 +62,45 @@ def train_model(
     return progress
 
 
-class _EpochRecords:
-    """Writes the history after each epoch, and the curves now and then."""
+def _history_before(
+    output: Path, resume: bool, starting_point: StartingPoint
+) -> list[dict[str, float]]:
+    """The epochs of the model that is trained further, kept in `output` for a resumed training."""
+    if not resume:
+        (output / BEFORE).unlink(missing_ok=True)
+        with suppress(CaptioningError):  # what isn't such a table is of no use for the curves
+            initial = starting_point.initial
+            if initial and (history := read_history(initial.folder, HISTORY)):
+                write_history(output, history, BEFORE)
+    with suppress(CaptioningError):
+        return read_history(output, BEFORE)
+    return []
 
-    def __init__(self, output: Path, after_epoch: Callable[[Progress], None] | None) -> None:
-        self._output, self._after_epoch = output, after_epoch
+
+class _EpochRecords:
+    """Writes the history after each epoch, and the curves now and then.
+
+    before: the epochs of the model that the training started from.
+    """
+
+    def __init__(
+        self,
+        output: Path,
+        before: list[dict[str, float]],
+        after_epoch: Callable[[Progress], None] | None,
+    ) -> None:
+        self._output, self._before, self._after_epoch = output, before, after_epoch
+        self._drawn_at = time.monotonic()
+
+    def draw(self, progress: Progress) -> None:
+        """Draw the curves anew."""
+        save_figure(draw_curves(progress.history, self._before), self._output / "curves.png")
         self._drawn_at = time.monotonic()
 
     def write(self, progress: Progress) -> None:
         write_history(self._output, progress.history)
         if time.monotonic() - self._drawn_at > SECONDS_BETWEEN_FIGURES:
-            save_figure(draw_curves(progress.history), self._output / "curves.png")
-            self._drawn_at = time.monotonic()
+            self.draw(progress)
         if self._after_epoch:
             self._after_epoch(progress)
 
