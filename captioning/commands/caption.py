@@ -132,7 +132,7 @@ def settle_model(options: argparse.Namespace) -> None:
     refuse(
         (
             picture and len(options.model) > 1,
-            f"{shows} shows what one decoder does; give one --model",
+            f"{shows} shows what one decoder attends to; give one --model",
         ),
         (
             picture and options.neutral,

@@ -48,7 +48,7 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
     add("--max-words", type=int, metavar="N", help="the most words of a caption")
     add_neutral(add)
     # What `settle_model` asks of the plain command's options.
-    parser.set_defaults(top=1, attention=None, max_characters=None, decorative=None)
+    parser.set_defaults(top=1, attention=None, explain=None, max_characters=None, decorative=None)
     parser.set_defaults(tokenizer=None, encoder=None, max_length=None)
     return parser.parse_args(arguments)
 

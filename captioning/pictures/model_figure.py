@@ -25,7 +25,8 @@ def draw_model(model: Any) -> Figure:
     nodes = [node for _, row in sorted(model._nodes_by_depth.items(), reverse=True) for node in row]
     parents = {node: [n for n in node.parent_nodes if n in nodes] for node in nodes}
     depths = _depths(parents)
-    labels = {node: _label(node, node is nodes[-1]) for node in nodes}
+    first = {node.operation: node for node in reversed(nodes)}  # the first call of each layer
+    labels = {n: _label(n, first[n.operation] is not n, n is nodes[-1]) for n in nodes}
     # No wider than the longest line needs: the figure is scaled down to a phone's width, and
     # every inch makes the letters smaller.
     width = LETTER * max(len(line) for label in labels.values() for line in label.split("\n"))
@@ -121,10 +122,12 @@ def _draw_box(
     axes.text(*centre, label, ha="center", va="center", fontsize=10, color=INK)
 
 
-def _label(node: Any, is_last: bool) -> str:
-    """The text of a node's box. is_last: the model's answer comes out of it."""
+def _label(node: Any, is_again: bool, is_last: bool) -> str:
+    """The text of a node's box.
+
+    is_again: the layer has a box already; is_last: the model's answer comes out of it.
+    """
     layer = node.operation
-    is_again = layer._inbound_nodes[0] is not node
     name = f"{layer.name}, again" if is_again else layer.name
     if is_last and layer.name != "next_word":
         name = f"next word: {name}"
