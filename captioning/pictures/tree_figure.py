@@ -27,7 +27,8 @@ def draw_tree(tree: Branch, shown: Callable[[int], str], label: str) -> str:
     """
     places = _places(tree, lambda branch: _label(branch, shown))
     best = _path_to_best(tree)
-    lines, words = [], []
+    lines: list[str] = []
+    words: list[str] = []
     for branch, place in places.items():
         kind = "best" if branch in best else _kind(branch)
         for child in branch.children:
