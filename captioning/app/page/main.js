@@ -201,7 +201,10 @@ const add = (files) => tried(() => addPhotos(files, say, added));
 function wire() {
   addEventListener("keydown", onKey);
   for (const event of ["keydown", "pointerdown"]) {
-    addEventListener(event, () => { begun = true; }, { once: true });
+    addEventListener(event, () => {
+      begun = true;
+      get("note").textContent = ""; // it has been read, and may cover what is worked at
+    }, { capture: true });
   }
   for (const button of document.querySelectorAll("[data-deed]")) {
     button.addEventListener("click", () => deeds[button.dataset.deed]());
