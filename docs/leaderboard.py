@@ -34,12 +34,12 @@ TEST = """## Ours on test
 
 | model | encoder | frozen | BLEU-4 | ROUGE-L | CIDEr |
 |---|---|---|---|---|---|
-| `models/flickr8k`, November 2026, beam 8, power 1.0, four views | EfficientNet-Lite2 | yes | 25.1 | 49.5 | 65.8 |
+| `models/flickr8k-xception`, November 2026, beam 8, power 1.0, four views | Xception | yes | 25.1 | 49.5 | 65.8 |
 | one person's caption against the other four | – | – | 21.4 | 49.5 | 82.1 |
 
 The test photos were held back from the project: no choice was made on them, and they were scored
 once, with the weights of that day, by
-`python evaluate.py --model models/flickr8k --images DIR --text Flickr_8k_text --split test --views 4`.
+`python evaluate.py --model models/flickr8k-xception --images DIR --text Flickr_8k_text --split test --views 4`.
 """  # noqa: E501
 
 NOT_COMPARABLE = """## What doesn't compare
