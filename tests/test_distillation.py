@@ -296,3 +296,12 @@ def test_unusable_teachers_are_refused(
     assert missing.returncode == 2
     assert "Traceback" not in missing.stderr
     assert not (tmp_path / "m" / "captioner.json").exists()
+
+
+def test_rows_of_an_older_version_are_not_repeated(tmp_path: Path) -> None:
+    name, contents = "1000268201_693b08cb0e.jpg", {"1000268201_693b08cb0e.jpg": "ab" * 32}
+    write_trained_on(tmp_path, [name], contents)
+    (row,) = (tmp_path / "trained_on.txt").read_text().splitlines()
+    (tmp_path / "trained_on.txt").write_text(" ".join(row.split()[:2]) + "\n" + "f" * 12 + "\n")
+    write_trained_on(tmp_path, [name], contents, [tmp_path])
+    assert (tmp_path / "trained_on.txt").read_text().splitlines() == [row, "f" * 12]

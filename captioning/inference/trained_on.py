@@ -31,7 +31,14 @@ def write_trained_on(
     for other in before:
         if (Path(other) / TRAINED_ON).is_file():
             rows += read_text(Path(other) / TRAINED_ON, "the training photos").splitlines()
-    write_text(Path(folder) / TRAINED_ON, "".join(f"{row}\n" for row in dict.fromkeys(rows)))
+    known: set[str] = set()
+    kept = []
+    for row in rows:
+        digests = set(row.split())
+        if not digests <= known:  # an older version's row of the same photo has fewer digests
+            kept.append(row)
+            known |= digests
+    write_text(Path(folder) / TRAINED_ON, "".join(f"{row}\n" for row in kept))
 
 
 def _elsewhere(name: str) -> list[str]:
