@@ -20,7 +20,7 @@ SUMMARIES = {
     "export": "a model as ONNX graphs, which caption without Keras",
     "convert": "files of another project -> a model's folder, or data to train with",
     "demo": "the whole pipeline on rendered scenes",
-    "app": "a page in the browser: drop photos, read and correct captions",
+    "app": "a desk in the browser: read, correct and approve captions",
 }
 
 
