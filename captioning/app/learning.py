@@ -120,7 +120,8 @@ class Learning:
         """Train; the captions of some photos before and after."""
         shutil.rmtree(self.folder, ignore_errors=True)
         photos = self.folder / "photos"
-        photos.mkdir(parents=True, mode=0o700)
+        self.folder.mkdir(parents=True, mode=0o700)  # copies of private photos
+        photos.mkdir()
         rows = [
             row for row in self._desk.project.rows() if row["state"] == "edited" and row["best"]
         ]
