@@ -1,42 +1,37 @@
 """Shards handed out to processes of this machine. A process that dies is replaced."""
 
-import os
 import signal
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from multiprocessing import connection, get_context, parent_process
-from typing import Any
+from typing import Any, cast
 
 from captioning.shards.shard import Shard
-from captioning.shards.work import MOST_DEATHS, Outcome
+from captioning.shards.work import MOST_DEATHS, Outcome, Work
 
 
-def distribute(
-    work: Callable[[Shard], Outcome], shards: Sequence[Shard], workers: int
-) -> Iterator[Outcome]:
+def distribute(work: Work, shards: Sequence[Shard], workers: int) -> Iterator[Outcome]:
     """The shards' outcomes, as they come. work: can be pickled."""
     waiting, deaths = deque(shards), Counter[str]()
-    context = get_context("spawn")  # a fork would copy the locks of the driver's threads
     running: dict[Any, tuple[Any, Shard]] = {}
 
     def hand_out(ours: Any = None, process: Any = None) -> None:
         if ours is None:
-            ours, theirs = context.Pipe()
-            process = context.Process(target=_serve, args=(work, theirs), daemon=True)
+            ours, theirs = connection.Pipe()  # not a fork: it would copy locked locks of threads
+            process = get_context("spawn").Process(target=_serve, args=(work, theirs), daemon=True)
             process.start()
             theirs.close()
         running[ours] = process, waiting.popleft()
-        with suppress(OSError):  # it has died since; reading from it will tell
+        with suppress(OSError):  # it has died since, as reading from it will tell
             ours.send(running[ours][1])
 
     try:
         while waiting or running:
             while waiting and len(running) < workers:
                 hand_out()
-            ready: list[Any] = connection.wait(list(running))
-            for ours in ready:
+            for ours in cast(list[Any], connection.wait(list(running))):
                 process, shard = running.pop(ours)
                 try:
                     yield ours.recv()
@@ -53,14 +48,13 @@ def distribute(
             process.kill()
 
 
-def _serve(work: Callable[[Shard], Outcome], theirs: Any) -> None:
+def _serve(work: Work, theirs: Any) -> None:
+    def end_with_driver() -> None:
+        connection.wait([parent_process().sentinel])  # type: ignore[union-attr]
+        signal.raise_signal(signal.SIGTERM)
+
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches it too; the driver ends it
-    threading.Thread(target=_end_with_driver, daemon=True).start()
+    threading.Thread(target=end_with_driver, daemon=True).start()
     with suppress(EOFError):
         while True:
             theirs.send(work(theirs.recv()))
-
-
-def _end_with_driver() -> None:
-    connection.wait([parent_process().sentinel])  # type: ignore[union-attr]
-    os._exit(1)

@@ -3,19 +3,17 @@
 https://docs.ray.io/en/latest/ray-core/fault_tolerance/tasks.html
 """
 
-import os
-import socket
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from captioning.errors import CaptioningError
+from captioning.shards.ray_cluster import connect
 from captioning.shards.shard import Shard
-from captioning.shards.work import MOST_DEATHS, Outcome
+from captioning.shards.work import MOST_DEATHS, Outcome, Work
 
 
 def distribute(
-    work: Callable[[Shard], Outcome],
+    work: Work,
     shards: Sequence[Shard],
     workers: int | None,
     address: str | None,
@@ -47,21 +45,3 @@ def distribute(
                     yield Outcome(shard.name, error=str(error).strip().split("\n")[0][:200])
     finally:
         ray.shutdown()
-
-
-def connect(address: str | None) -> Any:
-    """Ray's module, connected. Nothing is sent to its makers, and no page is served."""
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    import ray
-
-    host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
-    own = {} if address else {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
-    try:
-        if colon:  # Ray itself would wait for a minute
-            socket.create_connection((host, int(port)), 5).close()
-        ray.init(address=address or "local", log_to_driver=False, logging_level="error", **own)
-    except Exception as error:  # Ray's own are of many kinds
-        said = str(error).strip().split("\n")[0][:200]
-        where = f"there is no Ray cluster at {address}" if address else "Ray doesn't start here"
-        raise CaptioningError(f"{where}: {said}") from None
-    return ray

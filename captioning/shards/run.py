@@ -15,12 +15,12 @@ from captioning.files.locks import locked
 from captioning.shards.inputs import Input
 from captioning.shards.places import RAISED, OutputFolder, is_local
 from captioning.shards.shard import Shard
-from captioning.shards.work import Job, Outcome, stats_name, work_on
+from captioning.shards.work import Job, Outcome, Work, stats_name, work_on
 from captioning.vision.sharded_features import RUN
 
 FORMAT = 1
 
-Distribute = Callable[[Callable[[Shard], Outcome], Sequence[Shard]], Iterator[Outcome]]
+Distribute = Callable[[Work, Sequence[Shard]], Iterator[Outcome]]
 """A distributor: calls the function with each shard, somewhere, and gives what comes back."""
 
 

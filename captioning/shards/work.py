@@ -5,7 +5,7 @@ import os
 import platform
 import tempfile
 import time
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
@@ -87,6 +87,10 @@ class Outcome:
     damaged: str | None = None
     error: str | None = None
     stops: bool = False
+
+
+Work = Callable[[Shard], Outcome]
+"""`work_on` for a job; can be pickled."""
 
 
 def stats_name(shard: str) -> str:
