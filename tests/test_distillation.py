@@ -14,7 +14,6 @@ from captioning.inference.description import read_description
 from captioning.inference.trained_model import load_trained_model
 from captioning.inference.trained_on import trained_on, write_trained_on
 from captioning.training.batches import CaptionBatches, PhotoBatches
-from captioning.training.checkpoint import Progress
 from captioning.training.distillation import (
     TEACHER_SHARE,
     TOP_WORDS,
@@ -223,7 +222,7 @@ def test_a_stopped_training_with_teachers_ends_with_the_same_weights(
         model, _ = train(prepared, settings, tmp_path / folder, starting_point=start, **options)
         return [np.asarray(weight) for weight in model.trainable_weights]
 
-    def stop(_: Progress) -> None:
+    def stop(*_: Any) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -5,6 +5,8 @@ import dataclasses
 import math
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from captioning.backend import import_keras
@@ -88,6 +90,14 @@ def add_start(add: Callable[..., Any]) -> None:
         metavar="MODEL",
         help="instead of a decoder: a critic for this trained model, which chooses among a beam's "
         "captions; it is written into the model's folder, with the weight that dev chooses",
+    )
+    add(
+        "--photos",
+        type=path,
+        default="Flicker8k_Dataset",
+        metavar="FOLDER",
+        help="the photos, of which film.png shows four with their captions after each epoch; where "
+        "they aren't, film.csv alone is written (default: %(default)s)",
     )
     add("--resume", action="store_true", help="continue an interrupted training")
     add("--overwrite", action="store_true", help="replace a trained model in --output")
@@ -184,6 +194,7 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     )
     with only_run(options.output):
         progress = train_model(prepared, settings, options.output, options.resume, starting_point)
+        draw_film_of(options.output, options.photos)
     best = progress.history[progress.best_epoch - 1]
     if options.finetune:
         measure = f"dev CIDEr {best['dev_CIDEr']:.1f}"
@@ -196,6 +207,22 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
         file=sys.stderr,
     )
     return 0
+
+
+def draw_film_of(output: Path, photos: Path) -> None:
+    """Draw `film.png` of a trained model's `film.csv`, of those photos that are in the folder."""
+    from captioning.pictures.figures import save_figure
+    from captioning.pictures.film_strip import draw_film
+    from captioning.training.film import read_film
+    from captioning.vision.images import UnreadableImageError, open_image
+
+    film = read_film(output)
+    opened = {}
+    for name in film[max(film)]:
+        with suppress(UnreadableImageError):
+            opened[name] = open_image(photos / name)
+    if opened:
+        save_figure(draw_film(opened, film), output / "film.png")
 
 
 def check_arguments(options: argparse.Namespace) -> None:

@@ -8,6 +8,7 @@
 `familiarity.npz` what the training photos' vectors are like, to tell photos that are unlike them
 `critic.npz`      chooses among a beam's captions, where `train.py --critic` trained one
 `history.csv`, `curves.png`, `model.png`, `scores.json`  for people
+`film.csv`, `film.png`  the captions of four dev photos after each epoch
 `history_before.csv`  the history of the model that it was trained further from
 """
 

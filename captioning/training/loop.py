@@ -29,7 +29,7 @@ def train(
     folder: Path,
     resume: bool = False,
     starting_point: StartingPoint = NEW_MODEL,
-    after_epoch: Callable[[Progress], None] | None = None,
+    after_epoch: Callable[[Progress, keras.Model], None] | None = None,
 ) -> tuple[keras.Model, Progress]:
     """Train with cross-entropy; returns the model of the best epoch on dev.
 
@@ -72,13 +72,13 @@ def run_epochs(
     model: keras.Model,
     progress: Progress,
     checkpoint: Checkpoint,
-    after_epoch: Callable[[Progress], None] | None = None,
+    after_epoch: Callable[[Progress, keras.Model], None] | None = None,
     mean: keras.Model | None = None,
 ) -> tuple[keras.Model, Progress]:
     """Call `epoch` until the progress is finished, with a checkpoint after each; the best model.
 
-    mean: as in `Checkpoint.write`. Raises `NotFiniteError` when `epoch` does before there is a
-    best epoch.
+    after_epoch: is given the model that is scored on dev, too; mean: as in `Checkpoint.write`.
+    Raises `NotFiniteError` when `epoch` does before there is a best epoch.
     """
     while not progress.finished():
         try:
@@ -91,5 +91,5 @@ def run_epochs(
             break
         checkpoint.write(model, progress, mean)
         if after_epoch:
-            after_epoch(progress)
+            after_epoch(progress, mean or model)
     return checkpoint.best_model(progress), progress

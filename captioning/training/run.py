@@ -17,6 +17,7 @@ from captioning.pictures.curves import draw_curves
 from captioning.pictures.figures import save_figure
 from captioning.pictures.model_figure import draw_model
 from captioning.training.checkpoint import Checkpoint, Progress
+from captioning.training.film import Film
 from captioning.training.history import BEFORE, HISTORY, read_history, write_history
 from captioning.training.loop import train
 from captioning.training.self_critical import finetune_on_cider
@@ -47,7 +48,8 @@ def train_model(
     checkpoint = Checkpoint(output / "checkpoint")
     if not resume:
         checkpoint.remove()
-    records = _EpochRecords(output, _history_before(output, resume, starting_point), after_epoch)
+    before = _history_before(output, resume, starting_point)
+    records = _EpochRecords(output, before, Film(prepared, output, resume), after_epoch)
     if isinstance(settings, FinetuningSettings):
         model, progress = finetune_on_cider(
             prepared, settings, output, resume, starting_point, records.write
@@ -78,7 +80,7 @@ def _history_before(
 
 
 class _EpochRecords:
-    """Writes the history after each epoch, and the curves now and then.
+    """Writes history and film after each epoch, and the curves now and then.
 
     before: the epochs of the model that the training started from.
     """
@@ -87,9 +89,11 @@ class _EpochRecords:
         self,
         output: Path,
         before: list[dict[str, float]],
+        film: Film,
         after_epoch: Callable[[Progress], None] | None,
     ) -> None:
-        self._output, self._before, self._after_epoch = output, before, after_epoch
+        self._output, self._before, self._film = output, before, film
+        self._after_epoch = after_epoch
         self._drawn_at = time.monotonic()
 
     def draw(self, progress: Progress) -> None:
@@ -97,8 +101,10 @@ class _EpochRecords:
         save_figure(draw_curves(progress.history, self._before), self._output / "curves.png")
         self._drawn_at = time.monotonic()
 
-    def write(self, progress: Progress) -> None:
+    def write(self, progress: Progress, model: keras.Model) -> None:
+        """Record an epoch. model: as it is after it."""
         write_history(self._output, progress.history)
+        self._film.add(model, progress.epoch)
         if time.monotonic() - self._drawn_at > SECONDS_BETWEEN_FIGURES:
             self.draw(progress)
         if self._after_epoch:

@@ -55,7 +55,7 @@ def finetune_on_cider(
     folder: Path,
     resume: bool,
     starting_point: StartingPoint,
-    after_epoch: Callable[[Progress], None] | None = None,
+    after_epoch: Callable[[Progress, keras.Model], None] | None = None,
 ) -> tuple[keras.Model, Progress]:
     """Fine-tune the initial model; returns the mean of its weights up to the best epoch on dev.
 
