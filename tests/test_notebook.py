@@ -1,9 +1,11 @@
-"""The notebooks run from top to bottom, and are stored without outputs and without logic."""
+"""The notebooks run from top to bottom, and are stored with outputs and without logic."""
 
 import ast
 import csv
 import os
+import re
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ PICTURES = (
     "model",
     "untrained",
     "train",
+    "film",
     "captions",
     "step",
     "walk",
@@ -60,12 +63,51 @@ def execute(notebook: Any, start: Path, **environment: str) -> None:
     client.execute(env={**os.environ, "CAPTIONING_NOTEBOOK_SCENES": "80", **environment})
 
 
-def test_is_valid_and_stored_without_outputs(notebook: Any) -> None:
+def test_is_valid_and_stored_with_outputs_for_readers(notebook: Any) -> None:
+    """As `python docs/notebooks.py` stores it."""
     nbformat.validate(notebook)
     assert (notebook.nbformat, notebook.nbformat_minor) == (4, 5)
     assert notebook.metadata.kernelspec.name == "python3"
-    for cell in code_cells(notebook).values():
-        assert cell.outputs == [] and cell.execution_count is None, cell.id
+    cells = code_cells(notebook)
+    for place, cell in enumerate(cells.values(), 1):
+        assert cell.execution_count == place, cell.id
+        for output in cell.outputs:
+            # No progress bars or messages, no traceback, no path of the machine it ran on.
+            assert output.output_type in ("stream", "display_data"), cell.id
+            assert output.get("name") != "stderr", cell.id
+            text = output.get("text", "") + output.get("data", {}).get("text/plain", "")
+            assert not re.search(r"(^|[\s\"'(])/\w|[A-Z]:\\\\", text), f"{cell.id}: {text}"
+            assert set(output.get("data", {})) <= {"image/png", "text/plain"}, cell.id
+    with_pictures = {name for name, cell in cells.items() if pictures_of(cell)}
+    names = PICTURES if "step-1" in {cell.id for cell in notebook.cells} else ("sheet", "maps")
+    assert with_pictures == set(names)
+
+
+def pictures_of(cell: Any) -> list[Any]:
+    """The outputs of a cell that are pictures."""
+    return [output for output in cell.outputs if "image/png" in output.get("data", {})]
+
+
+def test_every_picture_has_a_text_for_who_does_not_see_it(notebook: Any) -> None:
+    for name, cell in code_cells(notebook).items():
+        for output in pictures_of(cell):
+            assert len(output.metadata["image/png"]["alt"]) > 20, name
+
+
+def test_what_is_stored_leaves_out_bars_messages_and_paths() -> None:
+    sys.path.insert(0, str(ROOT / "docs"))
+    from notebooks import WIDGET, clean
+
+    output = nbformat.v4.new_output
+    cell = nbformat.v4.new_code_cell("x")
+    cell.outputs = [
+        output("stream", name="stderr", text="100%"),
+        output("display_data", {WIDGET: {}, "text/plain": "bar"}),
+        output("stream", name="stdout", text=f"3 rows in {Path('/some/where')}{os.sep}a.csv"),
+    ]
+    notebook = nbformat.v4.new_notebook(cells=[cell])
+    clean(notebook, Path("/some/where"))
+    assert [own.text for own in cell.outputs] == ["3 rows in a.csv"]
 
 
 def test_defines_no_function_and_no_class(notebook: Any) -> None:
