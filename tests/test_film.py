@@ -26,7 +26,7 @@ def test_a_training_leaves_the_captions_of_four_dev_photos_after_each_epoch(
         assert list(row) == watched(prepared)
     assert len(watched(prepared)) == 4 and set(watched(prepared)) <= set(prepared.splits["dev"])
     words = {word for row in film.values() for text in row.values() for word in text.split()}
-    assert words <= set(prepared.tokenizer.words) and len(words) > 3
+    assert words and words <= set(prepared.tokenizer.words)
 
 
 def test_film_png_stands_beside_the_curves_where_the_photos_are(
