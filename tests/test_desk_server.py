@@ -218,6 +218,15 @@ def test_large_photos_are_refused(empty: Served, monkeypatch: pytest.MonkeyPatch
     assert not list(empty.desk.folders.dropped.iterdir())
 
 
+def test_an_empty_folder_is_told(tmp_path: Path) -> None:
+    make_photos(tmp_path / "inner", 2)
+    folders = photos.PhotoFolders(tmp_path, False, tmp_path / "none")
+    with pytest.raises(CaptioningError, match="subfolders hold 2, which --recursive finds"):
+        list(folders.files())
+    found = photos.PhotoFolders(tmp_path, True, tmp_path / "none").files()
+    assert [file.path.parent.name for file in found] == ["inner", "inner"]
+
+
 def test_a_photo_of_the_users_folder_is_never_deleted(desk: Served) -> None:
     row = desk.rows()[3]
     assert desk.status(f"/desk/photos/{row['number']}", {}, "DELETE") == 404

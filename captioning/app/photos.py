@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from captioning.app.project import PhotoFile
-from captioning.data.photos import list_photos
+from captioning.data.photos import photos_of
 from captioning.errors import CaptioningError
 from captioning.vision.images import UnreadableImageError, open_image
 
@@ -39,8 +39,9 @@ class PhotoFolders:
     def files(self) -> Iterator[PhotoFile]:
         """All that are there. Raises `CaptioningError` for a folder that can't be read."""
         if self.folder is not None:
-            for name in list_photos(self.folder, self.recursive):
-                if (file := _file(self.folder, Path(name), dropped=False)) is not None:
+            for path in photos_of([self.folder], self.recursive).photos:
+                place = path.relative_to(self.folder)
+                if (file := _file(self.folder, place, dropped=False)) is not None:
                     yield file
         if self.dropped.is_dir():
             for path in sorted(self.dropped.iterdir()):
