@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from captioning.commands.train import draw_film_of
+from captioning.commands.train import draw_film_of, say_time_left
 from captioning.data.prepared import read_prepared
 from captioning.errors import CaptioningError
 from captioning.pictures.figures import BLUE, INK, ORANGE
 from captioning.pictures.film_strip import MOST, chosen, draw_film
+from captioning.training.checkpoint import Progress
 from captioning.training.film import read_film, watched
 
 
@@ -59,3 +60,19 @@ def test_of_many_epochs_the_first_and_the_last_are_shown() -> None:
     shown = chosen(list(range(1, 41)))
     assert len(shown) == MOST and (shown[0], shown[-1]) == (1, 40)
     assert shown[1] - shown[0] < shown[-1] - shown[-2]
+
+
+def test_the_time_that_is_left_is_said_after_each_epoch_but_the_last(
+    capsys: pytest.CaptureFixture,
+) -> None:
+    progress = Progress({"epochs": 6, "patience": 9}, {})
+    for epoch, seconds in ((1, 900.0), (2, 100.0), (3, 110.0), (4, 120.0)):
+        progress.epoch = epoch
+        progress.record({"epoch": epoch, "seconds": seconds}, -1 / epoch)
+    say_time_left(progress)
+    assert capsys.readouterr().err == (
+        "best so far: epoch 4; 2 epochs and 0:03:40 h left at the most\n"
+    )
+    progress.epoch = 6
+    say_time_left(progress)
+    assert capsys.readouterr().err == ""

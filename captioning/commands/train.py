@@ -6,8 +6,9 @@ import math
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from captioning.backend import import_keras
 from captioning.commands.options import (
@@ -22,6 +23,9 @@ from captioning.commands.options import (
 from captioning.decoders.kinds import HEADS, READ_GRIDS
 from captioning.errors import CaptioningError, command_line
 from captioning.training.settings import FINETUNING, SETTINGS, FinetuningSettings, TrainingSettings
+
+if TYPE_CHECKING:
+    from captioning.training.checkpoint import Progress
 
 AFTER_STOP = "the same command with --resume continues"
 
@@ -193,7 +197,9 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
         teacher_features,
     )
     with only_run(options.output):
-        progress = train_model(prepared, settings, options.output, options.resume, starting_point)
+        progress = train_model(
+            prepared, settings, options.output, options.resume, starting_point, say_time_left
+        )
         draw_film_of(options.output, options.photos)
     best = progress.history[progress.best_epoch - 1]
     if options.finetune:
@@ -207,6 +213,21 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
         file=sys.stderr,
     )
     return 0
+
+
+def say_time_left(progress: "Progress") -> None:
+    """Say on standard error how long the training may still take, after an epoch but the last."""
+    if progress.finished():
+        return
+    remaining = progress.settings["epochs"] - progress.epoch
+    # The last three: the first epoch is slower, as it compiles the model.
+    latest = [row["seconds"] for row in progress.history[-3:]]
+    seconds = remaining * sum(latest) / len(latest)
+    print(
+        f"best so far: epoch {progress.best_epoch}; {remaining:,} epochs and "
+        f"{timedelta(seconds=round(seconds))} h left at the most",
+        file=sys.stderr,
+    )
 
 
 def draw_film_of(output: Path, photos: Path) -> None:
