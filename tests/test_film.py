@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from captioning import load
 from captioning.commands.train import draw_film_of, say_time_left
 from captioning.data.prepared import read_prepared
 from captioning.errors import CaptioningError
+from captioning.evaluation.predictions import caption_photos
 from captioning.pictures.figures import BLUE, INK, ORANGE
 from captioning.pictures.film_strip import MOST, chosen, draw_film
 from captioning.training.checkpoint import Progress
@@ -26,8 +28,10 @@ def test_a_training_leaves_the_captions_of_four_dev_photos_after_each_epoch(
     for row in film.values():
         assert list(row) == watched(prepared)
     assert len(watched(prepared)) == 4 and set(watched(prepared)) <= set(prepared.splits["dev"])
-    words = {word for row in film.values() for text in row.values() for word in text.split()}
-    assert words and words <= set(prepared.tokenizer.words)
+    # The model that was kept says what the film says of its epoch.
+    best = json.loads((folder / "captioner.json").read_text())["training"]["best_epoch"]
+    found = caption_photos(load(folder), prepared, watched(prepared), beam=1)
+    assert film[best] == {name: caption for name, (caption, _) in found.items()}
 
 
 def test_film_png_stands_beside_the_curves_where_the_photos_are(
@@ -71,7 +75,7 @@ def test_the_time_that_is_left_is_said_after_each_epoch_but_the_last(
         progress.record({"epoch": epoch, "seconds": seconds}, -1 / epoch)
     say_time_left(progress)
     assert capsys.readouterr().err == (
-        "best so far: epoch 4; 2 epochs and 0:03:40 h left at the most\n"
+        "best so far: epoch 4; epochs left: 2 at the most, in 0:03:40 h\n"
     )
     progress.epoch = 6
     say_time_left(progress)

@@ -224,8 +224,8 @@ def say_time_left(progress: "Progress") -> None:
     latest = [row["seconds"] for row in progress.history[-3:]]
     seconds = remaining * sum(latest) / len(latest)
     print(
-        f"best so far: epoch {progress.best_epoch}; {remaining:,} epochs and "
-        f"{timedelta(seconds=round(seconds))} h left at the most",
+        f"best so far: epoch {progress.best_epoch}; epochs left: {remaining:,} at the most, in "
+        f"{timedelta(seconds=round(seconds))} h",
         file=sys.stderr,
     )
 
