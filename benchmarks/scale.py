@@ -8,9 +8,9 @@ Change the figures below to those of your machines, photos and prices.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# Measured by benchmarks/shards.py on 2 cores (AMD EPYC with AVX-512), models/flickr8k, beam 8.
-CAPTIONS_A_CORE = 14.0
-"""Photos a second of a core, from the file to the caption."""
+# Measured by benchmarks/shards.py on 2 cores (an Intel Xeon), models/flickr8k, beam 8.
+CAPTIONS_A_CORE = 18.0
+"""Photos a second of a core's time, from the file to the caption."""
 
 DECODED_A_CORE = 480.0
 """Photos a second of a core, from the file to 300 x 300 pixels: 2.1 ms of the processor each."""
@@ -46,7 +46,7 @@ class Machine:
 
     cores: as its system counts them; rate: the chip's operations a second in half precision, and
     use: the share of them that small networks reach, both 0 without a GPU; price: dollars an hour,
-    on demand, for all of `gpus`.
+    on demand, for all of `gpus`; link: gigabits a second of its network, at the most.
     """
 
     name: str
@@ -55,12 +55,13 @@ class Machine:
     rate: float
     use: float
     price: float
+    link: float
 
 
 MACHINES = (
-    Machine("c5.4xlarge: 16 cores", 16, 0, 0, 0, 0.68),
-    Machine("g5.xlarge: 4 cores, an A10G", 4, 1, 70e12, 0.2, 1.006),
-    Machine("p5.48xlarge: 192 cores, 8 H100", 192, 8, 989e12, 0.2, 39.33),
+    Machine("c5.4xlarge: 16 cores", 16, 0, 0, 0, 0.68, 10),
+    Machine("g5.xlarge: 4 cores, an A10G", 4, 1, 70e12, 0.2, 1.006, 10),
+    Machine("p5.48xlarge: 192 cores, 8 H100", 192, 8, 989e12, 0.2, 39.33, 3200),
 )
 """List prices of Amazon's US East: its own price examples, and its capacity blocks for the last."""
 
@@ -70,31 +71,36 @@ def operations() -> float:
     return ENCODER_OPERATIONS + 2 * DECODER_PARAMETERS * BEAM * WORDS
 
 
+def by_gpus(machine: Machine) -> float:
+    """Photos a second that its GPUs' operations allow."""
+    return machine.gpus * machine.rate * machine.use / operations()
+
+
 def photos_a_second(machine: Machine) -> tuple[float, str]:
     """What a machine captions, and what it waits for."""
     if not machine.gpus:
         return machine.cores * CAPTIONS_A_CORE, "its cores (measured)"
-    by_chip = machine.gpus * machine.rate * machine.use / operations()
-    by_decoding = machine.cores * DECODED_A_CORE
-    by_link = LINK / PHOTO
-    least = min(by_chip, by_decoding, by_link)
     reasons = {
-        by_chip: "the GPU (operations)",
-        by_decoding: "JPEGs decoded by its cores (measured)",
-        by_link: "10 Gbit/s (bytes)",
+        by_gpus(machine): "the GPU (operations)",
+        machine.cores * DECODED_A_CORE: "JPEGs decoded by its cores (measured)",
+        machine.link * 1e9 / 8 / PHOTO: "its network (bytes)",
     }
-    return least, reasons[least]
+    return min(reasons), reasons[min(reasons)]
 
 
 def captions(photos: float, hours: float = 24.0) -> Iterator[str]:
     """Rows: captions for so many photos, in so many hours."""
-    yield f"| {photos:,.0f} photos, {hours:g} h | photos/s a machine | limit | machines | dollars |"
-    yield "| --- | --- | --- | --- | --- |"
+    yield (
+        f"| {photos:,.0f} photos, {hours:g} h | photos/s a GPU (operations) | photos/s a machine | "
+        "limit | machines | dollars |"
+    )
+    yield "| --- | --- | --- | --- | --- | --- |"
     for machine in MACHINES:
         rate, limit = photos_a_second(machine)
+        gpu = f"{by_gpus(machine) / machine.gpus:,.0f}" if machine.gpus else ""
         machines = -(-photos // (rate * hours * 3600))
         money = photos / rate / 3600 * machine.price
-        yield f"| {machine.name} | {rate:,.0f} | {limit} | {machines:,.0f} | {money:,.0f} |"
+        yield f"| {machine.name} | {gpu} | {rate:,.0f} | {limit} | {machines:,.0f} | {money:,.0f} |"
 
 
 def volumes(photos: float) -> Iterator[str]:
