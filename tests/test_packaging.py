@@ -34,7 +34,8 @@ def requirements(file: str) -> set[str]:
         ("requirements-openvino.txt", ["openvino"]),
         ("requirements-parquet.txt", ["parquet"]),
         ("requirements-distributed.txt", ["distributed"]),
-        ("requirements-dev.txt", ["embed", "heic", "parquet", "distributed", "dev"]),
+        ("requirements-jax.txt", ["jax"]),
+        ("requirements-dev.txt", ["embed", "heic", "parquet", "distributed", "jax", "dev"]),
     ],
 )
 def test_requirements_files_say_what_the_package_says(file: str, extras: list[str]) -> None:

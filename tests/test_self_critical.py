@@ -52,7 +52,8 @@ def test_sampling_follows_the_probabilities() -> None:
         table[~first, END] = 0.0
         return table, state
 
-    captions = sample(step, [], 100, 50, DecodingSettings(max_words=5), np.random.default_rng(0))
+    generators = np.random.default_rng(0).spawn(100)
+    captions = sample(step, [], 100, 50, DecodingSettings(max_words=5), generators)
     flat = [tuple(tokens) for own in captions for tokens in own]
     assert set(flat) == {(4,), (5,)}
     assert np.mean([tokens == (5,) for tokens in flat]) == pytest.approx(0.75, abs=0.03)

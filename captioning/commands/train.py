@@ -5,7 +5,7 @@ import dataclasses
 import math
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,7 @@ from captioning.commands.options import (
     path,
     refuse,
 )
+from captioning.commands.train_distributed import OPTIONS, add_distribution, train_distributed
 from captioning.decoders.kinds import HEADS, READ_GRIDS
 from captioning.errors import CaptioningError, command_line
 from captioning.training.settings import FINETUNING, SETTINGS, FinetuningSettings, TrainingSettings
@@ -51,6 +52,7 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
     add_start(parser.add_argument)
     add_model(parser.add_argument)
     add_optimisation(parser.add_argument)
+    add_distribution(parser.add_argument)
     return parser.parse_args(arguments)
 
 
@@ -172,6 +174,11 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
         from captioning.commands.train_critic import train_critic_of
 
         return train_critic_of(options)
+    return train_distributed(options, train) if options.distributed else train(options)
+
+
+def train(options: argparse.Namespace) -> int:
+    """Train as the checked options say, in this process."""
     from captioning.data.prepared import read_prepared
     from captioning.files.locks import only_run
     from captioning.inference.description import read_description
@@ -188,18 +195,24 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     teacher_features = list(map(read_features, options.teacher_data))
 
     import_keras()
+    from captioning.training.distribution import distribute, is_first_process
     from captioning.training.run import train_model
     from captioning.training.starting_point import StartingPoint
 
+    # Before the training is distributed: each process asks teachers for itself.
+    teachers = list(map(load_trained_model, dict.fromkeys(options.teacher)))
+    distribute()
     starting_point = StartingPoint(
         load_trained_model(options.initial) if options.initial else None,
-        list(map(load_trained_model, dict.fromkeys(options.teacher))),
+        teachers,
         teacher_features,
     )
-    with only_run(options.output):
+    with only_run(options.output) if is_first_process() else nullcontext():
         progress = train_model(
             prepared, settings, options.output, options.resume, starting_point, say_time_left
         )
+        if not is_first_process():
+            return 0
         draw_film_of(options.output, options.photos)
     best = progress.history[progress.best_epoch - 1]
     if options.finetune:
@@ -255,6 +268,13 @@ def check_arguments(options: argparse.Namespace) -> None:
         check_critic_arguments(options)
     rate = options.learning_rate
     refuse(
+        *(
+            (
+                getattr(options, name) is not None and not options.distributed,
+                f"{flag(name)} has no meaning without --distributed",
+            )
+            for name in OPTIONS
+        ),
         (
             options.samples is not None and options.samples < 2,
             "--samples must be at least 2: each is compared with the others",

@@ -10,7 +10,7 @@ finished, half of its rows are dropped. The batch is halved, never cut to any si
 that a compiled step meets few shapes.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -102,11 +102,12 @@ def sample(
     photos: int,
     samples: int,
     settings: DecodingSettings,
-    generator: np.random.Generator,
+    generators: Sequence[np.random.Generator],
 ) -> list[list[list[int]]]:
     """Captions drawn word by word with the model's probabilities, `samples` of each photo.
 
-    Of the settings, `max_words`, `prefix` and `suppressed` count. A caption that was cut off at
+    generators: one a photo, so that its captions don't depend on the photos beside it. Of the
+    settings, `max_words`, `prefix` and `suppressed` count. A caption that was cut off at
     `max_words` has as many tokens.
     """
     state = [np.repeat(part, samples, axis=1) for part in state]  # (photos, samples, ...)
@@ -118,7 +119,9 @@ def sample(
         log_probabilities = _suppress(log_probabilities, settings, len(drawn))
         # The Gumbel-max trick: the largest of log-probabilities with Gumbel noise added is a draw
         # from the distribution, for all rows at once and without a cumulative sum.
-        noise = generator.random(log_probabilities.shape, np.float32)
+        noise = np.empty(log_probabilities.shape, np.float32)  # (photos, samples, vocabulary)
+        for own, generator in zip(noise, generators, strict=True):
+            generator.random(out=own, dtype=np.float32)
         best = (log_probabilities - np.log(-np.log(noise + 1e-20) + 1e-20)).argmax(-1)
         words = np.where(running, best, END).astype(np.int32)  # (photos, samples)
         drawn.append(words)

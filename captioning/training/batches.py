@@ -13,6 +13,7 @@ from captioning.data.prepared import Prepared
 from captioning.data.text import END, PADDING, START
 from captioning.decoders.kinds import READ_GRIDS
 from captioning.errors import CaptioningError, command_line
+from captioning.training.distribution import own_share
 from captioning.training.settings import TrainingSettings
 from captioning.vision.features import Features
 
@@ -30,15 +31,16 @@ class Weighting:
 
 
 def shift(
-    captions: list[list[int]], cut_at: int | None = None
+    captions: list[list[int]], cut_at: int | None = None, longest: int | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Inputs, targets and weights of a batch of captions (token numbers without markers).
 
     inputs and targets: int32 (captions, steps), `<start> a dog` and `a dog <end>`, padded at
     the end; weights: float32 (captions, steps), 1 where the target is a word or the end token.
-    cut_at: as in `Weighting`.
+    cut_at: as in `Weighting`; longest: words of the longest caption, if it is of another part of
+    the batch.
     """
-    steps = max(map(len, captions)) + 1
+    steps = (max(map(len, captions)) if longest is None else longest) + 1
     inputs = np.full((len(captions), steps), PADDING, np.int32)
     targets = np.full((len(captions), steps), PADDING, np.int32)
     for row, tokens in enumerate(captions):
@@ -53,7 +55,10 @@ def shift(
 
 
 def shift_by_photo(
-    captions: list[list[list[int]]], per_photo: int, cut_at: int | None = None
+    captions: list[list[list[int]]],
+    per_photo: int,
+    cut_at: int | None = None,
+    longest: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """As `shift`, of photos with up to `per_photo` captions: all (photos, per_photo, steps).
 
@@ -62,7 +67,7 @@ def shift_by_photo(
     """
     flat = [tokens for own in captions for tokens in own + [[]] * (per_photo - len(own))]
     inputs, targets, weights = (
-        part.reshape(len(captions), per_photo, -1) for part in shift(flat, cut_at)
+        part.reshape(len(captions), per_photo, -1) for part in shift(flat, cut_at, longest)
     )  # (photos, per_photo, steps)
     return inputs, targets, weights
 
@@ -79,14 +84,21 @@ class Batches(keras.utils.PyDataset):
     The order depends on seed and epoch alone: a resumed run draws the order that it would have
     had without the interruption. `words` is how many words, end tokens included, an epoch
     predicts.
+
+    Where several processes train together, an item is this process' share of a batch, with the
+    same shape in each. A batch that doesn't divide is filled up with copies of its first row, of
+    weight 0; the weights of the others are larger by as much, so that a mean over the batch, and
+    one over its weights, is as it was.
     """
 
-    def __init__(self, lengths: np.ndarray, words: int, batch_size: int, seed: int) -> None:
+    def __init__(self, lengths: np.ndarray, words: np.ndarray, batch_size: int, seed: int) -> None:
         # Two workers: with one, TensorFlow's own prefetching takes seconds to stop each epoch.
         # Batches still come in order.
         super().__init__(workers=2)
         self._lengths, self._batch_size, self._seed = lengths, batch_size, seed
-        self.words = words
+        self._words_of = words
+        self.words = int(words.sum())
+        self._share = own_share()
         self.start_epoch(0)
 
     def start_epoch(self, epoch: int) -> None:
@@ -110,9 +122,29 @@ class Batches(keras.utils.PyDataset):
     def __len__(self) -> int:
         return len(self._batches)
 
+    def words_at(self, index: int) -> int:
+        """How many words, end tokens included, a whole batch predicts."""
+        return int(self._words_of[self._batches[index]].sum())
+
+    def rows_at(self, index: int) -> tuple[int, int]:
+        """How many rows a whole batch has, before and after it is filled up."""
+        rows = len(self._batches[index])
+        return rows, self._share.filled(rows)
+
     def captions_at(self, index: int) -> np.ndarray:
         """The positions of a batch's captions among all captions, int; -1 for no caption."""
         raise NotImplementedError
+
+    def _own_rows(self, index: int) -> tuple[np.ndarray, np.ndarray, int]:
+        """This process' rows of a batch, (B,); the factors of their weights, float32 (B,).
+
+        And the words of the longest caption of the whole batch.
+        """
+        rows = self._batches[index]
+        own = self._share.of(rows)
+        before, after = self.rows_at(index)
+        factors = np.where(own < 0, 0, after / before).astype(np.float32)
+        return np.where(own < 0, rows[0], own), factors, int(self._lengths[rows].max())
 
 
 class CaptionBatches(Batches):
@@ -135,19 +167,19 @@ class CaptionBatches(Batches):
         self._vectors, self._photos, self._captions = vectors, np.asarray(photos), captions
         self._weighting = weighting or Weighting(np.ones(len(captions), np.float32))
         lengths = np.array([len(tokens) for tokens in captions])
-        super().__init__(lengths, int(lengths.sum()) + len(lengths), batch_size, seed)
+        super().__init__(lengths, lengths + 1, batch_size, seed)
 
     def __getitem__(self, index: int) -> tuple:
-        rows = self._batches[index]
+        rows, factors, longest = self._own_rows(index)
         inputs, targets, weights = shift(
-            [self._captions[row] for row in rows], self._weighting.cut_at
+            [self._captions[row] for row in rows], self._weighting.cut_at, longest
         )
-        weights *= self._weighting.captions[rows, None]
+        weights *= (factors * self._weighting.captions[rows])[:, None]
         return (self._vectors[self._photos[rows]], inputs), targets, weights
 
     def captions_at(self, index: int) -> np.ndarray:
         """The positions of a batch's captions among all captions: int (B,)."""
-        return self._batches[index]
+        return self._share.of(self._batches[index])
 
 
 class PhotoBatches(Batches):
@@ -180,25 +212,31 @@ class PhotoBatches(Batches):
         # Captions that fill up a photo have weight 0.
         self._weighting = weighting or Weighting(mask.astype(np.float32))
         lengths = np.array([max(map(len, own)) for own in captions])
-        words = sum(len(tokens) + 1 for own in captions for tokens in own)
+        words = np.array([sum(map(len, own)) + len(own) for own in captions])
         super().__init__(lengths, words, batch_size, seed)
 
     def __getitem__(self, index: int) -> tuple:
-        rows = self._batches[index]
-        views = self._views[rows]  # (P, views)
-        # A generator of its own for each batch: two workers may ask for batches in any order.
+        rows, factors, longest = self._own_rows(index)
+        # A generator of its own for each batch: two workers may ask for batches in any order. It
+        # draws for the whole batch, whoever computes a row of it.
         generator = np.random.default_rng((self._seed, self.epoch, index))
-        drawn = views[np.arange(len(rows)), generator.integers(views.shape[1], size=len(rows))]
-        own = [self._captions[row] for row in rows]
+        count = len(self._batches[index])
+        views = generator.integers(self._views.shape[1], size=count)  # (all photos of the batch,)
+        own = self._share.of(np.arange(count))  # (P,)
+        drawn = self._views[rows, views[np.maximum(own, 0)]]  # (P,)
         inputs, targets, weights = shift_by_photo(
-            own, self._per_photo, self._weighting.cut_at
+            [self._captions[row] for row in rows],
+            self._per_photo,
+            self._weighting.cut_at,
+            longest,
         )  # (P, C, T)
-        weights *= self._weighting.captions[rows, :, None]
+        weights *= (factors[:, None] * self._weighting.captions[rows])[..., None]
         return (self._grids[drawn], inputs), targets, weights
 
     def captions_at(self, index: int) -> np.ndarray:
         """The positions of a batch's captions among all: int (P, C), -1 where a photo has fewer."""
-        return self._positions[self._batches[index]]
+        own = self._share.of(self._batches[index])
+        return np.where(own[:, None] < 0, -1, self._positions[own])
 
 
 def make_batches(prepared: Prepared, split: str, settings: TrainingSettings) -> Batches:

@@ -1,5 +1,6 @@
 """The checkpoint after each epoch, from which an interrupted training is resumed."""
 
+import hashlib
 import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from captioning.errors import CaptioningError
 from captioning.files.keras_files import check_keras_file
 from captioning.files.text import read_json, write_json
 from captioning.files.whole import written_whole
+from captioning.training.distribution import alone, check_same, folder_of_first, is_first_process
 
 
 class NotFiniteError(CaptioningError):
@@ -70,6 +72,8 @@ class Checkpoint:
 
     Fine-tuning has two models an epoch: the one that is trained and the mean of the weights so
     far, which is the one that is scored and kept.
+
+    Of several processes the first one writes; what it reads, the others are sent.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -94,10 +98,13 @@ class Checkpoint:
         epoch has; then `progress.json`, renamed into place, which names them; last, the models
         that it no longer names are removed. So it never names a file that is missing or cut off.
         """
+        if not is_first_process():
+            return
         files = (self._model_file(progress.epoch), self._mean_file(progress.epoch))
         for file, saved in zip(files, (model, mean), strict=True):
             if saved is not None:
-                with written_whole(file) as beside:
+                # Alone: whatever Keras computes on the way, the other processes don't.
+                with written_whole(file) as beside, alone():
                     saved.save(beside)
         write_json(self._folder / "progress.json", asdict(progress))
         epochs = (progress.epoch, progress.best_epoch)
@@ -105,17 +112,21 @@ class Checkpoint:
         for file in set(self._folder.glob("*.keras")) - kept:
             file.unlink()
 
-    def mean_model(self, progress: Progress) -> keras.Model:
-        """The model with the mean of the weights up to the last epoch."""
-        return _load_model(self._mean_file(progress.epoch))
-
-    def read(self, settings: Any, data: dict[str, Any]) -> tuple[Progress, keras.Model]:
-        """Progress and model of the last complete epoch.
+    def read(
+        self, settings: Any, data: dict[str, Any]
+    ) -> tuple[Progress, keras.Model, keras.Model | None]:
+        """Progress and model of the last complete epoch, and the mean's model if there is one.
 
         settings: a dataclass; data: as `describe_data`. Raises `CaptioningError` when there is
         no checkpoint, or when it was started with other data or other settings; another number
-        of epochs is fine with the plateau schedule.
+        of epochs is fine with the plateau schedule, another number of processes always.
         """
+        with folder_of_first(self._folder) as folder:
+            return Checkpoint(folder)._read(settings, data)
+
+    def _read(
+        self, settings: Any, data: dict[str, Any]
+    ) -> tuple[Progress, keras.Model, keras.Model | None]:
         if not self.exists():
             raise CaptioningError(f"nothing to resume in {self._folder}; leave out --resume")
         wanted = asdict(settings)
@@ -132,7 +143,11 @@ class Checkpoint:
                 raise CaptioningError(
                     f"{what} is {now}, but the training in {self._folder} was started with {before}"
                 )
-        return progress, _load_model(self._model_file(progress.epoch))
+        model, mean = _load_model(self._model_file(progress.epoch)), None
+        if self._mean_file(progress.epoch).exists():
+            with alone():
+                mean = _load_model(self._mean_file(progress.epoch))
+        return progress, model, mean
 
     def _read_progress(self, settings: set[str], data: set[str]) -> Progress:
         """`progress.json`, if it holds what `read` relies on; a `CaptioningError` otherwise."""
@@ -154,13 +169,19 @@ class Checkpoint:
 
     def remove(self) -> None:
         """Delete the checkpoint, `progress.json` first: without it, the models are ignored."""
+        if not is_first_process():
+            return
         (self._folder / "progress.json").unlink(missing_ok=True)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def best_model(self, progress: Progress) -> keras.Model:
-        """The model of the best epoch on dev: the one with the mean weights, if there is one."""
+        """The model of the best epoch on dev: the one with the mean weights, if there is one.
+
+        It is loaded for this process alone, the first one.
+        """
         mean = self._mean_file(progress.best_epoch)
-        return _load_model(mean if mean.exists() else self._model_file(progress.best_epoch))
+        with alone():
+            return _load_model(mean if mean.exists() else self._model_file(progress.best_epoch))
 
 
 def describe_data(prepared: Prepared) -> dict[str, Any]:
@@ -170,6 +191,15 @@ def describe_data(prepared: Prepared) -> dict[str, Any]:
         "words": prepared.tokenizer.size,
         "encoder": prepared.features.made_by,
     }
+
+
+def check_same_everywhere(settings: Any, data: dict[str, Any], prepared: Prepared) -> None:
+    """Raise `CaptioningError` when another process has other settings or other data."""
+    names = "\n".join(
+        f"{name}\t{len(prepared.captions[name])}" for name in prepared.splits["train"]
+    )
+    contents = hashlib.sha256(names.encode()).hexdigest()[:12]
+    check_same({**asdict(settings), **data, "list of training photos": contents})
 
 
 def _load_model(file: Path) -> keras.Model:

@@ -78,7 +78,7 @@ class DistillationBatches(keras.utils.PyDataset):
     def __init__(self, batches: Batches, soft_targets: SoftTargets) -> None:
         super().__init__(workers=2)  # as `Batches`
         self._batches, self._soft_targets = batches, soft_targets
-        self.start_epoch = batches.start_epoch
+        self.start_epoch, self.rows_at = batches.start_epoch, batches.rows_at
 
     def __len__(self) -> int:
         return len(self._batches)

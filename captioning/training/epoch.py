@@ -32,15 +32,16 @@ def train_epoch(
         # before the learning rate was cut. (The cosine is part of the saved optimizer.)
         model.optimizer.learning_rate = progress.learning_rate
     seed_dropout(model, settings.seed, progress.epoch)
-    with EpochBar(len(train), progress.epoch + 1, settings.epochs) as bar:
-        logs = model.fit(
+    rows = [train.rows_at(index) for index in range(len(train))]
+    with EpochBar(rows, progress.epoch + 1, settings.epochs) as bar:
+        model.fit(
             train,
             epochs=1,
             verbose=0,
             callbacks=[bar.callback],
             shuffle=False,  # the batches have drawn their order; Keras would draw another
         )
-        train_loss = float(logs.history["loss"][-1])
+        train_loss = bar.loss
         if bar.not_finite_at is not None:
             raise NotFiniteError(
                 f"the loss is not finite at batch {bar.not_finite_at + 1:,} of epoch "
@@ -69,11 +70,18 @@ def train_epoch(
 class EpochBar:
     """A progress bar for an epoch, driven by `callback`: batches a second, time left, loss.
 
-    It stops the epoch at the first batch whose loss is not finite, `not_finite_at`.
+    It stops the epoch at the first batch whose loss is not finite, `not_finite_at`. loss: the
+    mean over the batches so far, each with the weight of its rows.
+
+    rows: of each batch, before and after it was filled up for several processes. Keras counts the
+    rows that fill it, of which there are more with more processes.
     """
 
-    def __init__(self, batches: int, epoch: int, epochs: int) -> None:
-        self._bar = tqdm(total=batches, desc=f"epoch {epoch}/{epochs}", unit=" batches")
+    def __init__(self, rows: list[tuple[int, int]], epoch: int, epochs: int) -> None:
+        self._bar = tqdm(total=len(rows), desc=f"epoch {epoch}/{epochs}", unit=" batches")
+        self._rows = rows
+        self._total = self._counted = self._keras_total = self._keras_counted = 0.0
+        self.loss = float("nan")
         self.not_finite_at: int | None = None
         self.callback = keras.callbacks.LambdaCallback(on_train_batch_end=self._advance)
 
@@ -83,8 +91,19 @@ class EpochBar:
         if self.not_finite_at is None and not np.isfinite(logs["loss"]):
             self.not_finite_at = batch
             self.callback.model.stop_training = True
+        self._count(*self._rows[batch], float(logs["loss"]))
         if batch % 10 == 0:
-            self._bar.set_postfix_str(f"loss {logs['loss']:.3f}")
+            self._bar.set_postfix_str(f"loss {self.loss:.3f}")
+
+    def _count(self, rows: int, filled: int, keras_mean: float) -> None:
+        """Take the batch's own loss out of Keras' mean so far, and count it by its own rows."""
+        before = self._keras_total
+        self._keras_counted += filled
+        self._keras_total = keras_mean * self._keras_counted
+        self._counted += rows
+        self._total += (self._keras_total - before) * rows / filled
+        same = self._counted == self._keras_counted
+        self.loss = keras_mean if same else self._total / self._counted
 
     def end(self, train_loss: float, dev_loss: float) -> None:
         """Show the epoch's losses."""

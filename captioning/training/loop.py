@@ -14,10 +14,18 @@ import keras
 
 from captioning.data.prepared import Prepared
 from captioning.training.batches import Batches, make_batches
-from captioning.training.checkpoint import Checkpoint, NotFiniteError, Progress, describe_data
+from captioning.training.checkpoint import (
+    Checkpoint,
+    NotFiniteError,
+    Progress,
+    check_same_everywhere,
+    describe_data,
+)
 from captioning.training.distillation import DistillationBatches, compute_soft_targets
+from captioning.training.distribution import alone, is_first_process
 from captioning.training.epoch import train_epoch
 from captioning.training.losses import loss_evaluator, mean_loss
+from captioning.training.mean_weights import OwnCopy
 from captioning.training.models import compile_for_training, new_model
 from captioning.training.settings import TrainingSettings
 from captioning.training.starting_point import NEW_MODEL, StartingPoint
@@ -45,17 +53,19 @@ def train(
     teachers, initial = starting_point.teachers, starting_point.initial
     # Teachers are part of the data: with others the targets are others.
     data = describe_data(prepared) | {"teachers": [t.folder.name for t in teachers]}
+    check_same_everywhere(settings, data, prepared)
     if resume:
-        progress, model = checkpoint.read(settings, data)
+        progress, model, _ = checkpoint.read(settings, data)
     else:
         progress = Progress(asdict(settings), data, learning_rate=settings.learning_rate)
         model = initial.model if initial else new_model(prepared, settings)
         compile_for_training(model, settings, len(batches))
     train_batches: Batches | DistillationBatches = batches
     if teachers:
-        soft_targets = compute_soft_targets(
-            [(t.model, starting_point.features_for(t, prepared)) for t in teachers], prepared
-        )
+        with alone():  # each process computes them all
+            soft_targets = compute_soft_targets(
+                [(t.model, starting_point.features_for(t, prepared)) for t in teachers], prepared
+            )
         train_batches = DistillationBatches(batches, soft_targets)
     dev_loss_of = partial(mean_loss, loss_evaluator(model), dev)
     return run_epochs(
@@ -77,9 +87,11 @@ def run_epochs(
 ) -> tuple[keras.Model, Progress]:
     """Call `epoch` until the progress is finished, with a checkpoint after each; the best model.
 
-    after_epoch: is given the model that is scored on dev, too; mean: as in `Checkpoint.write`.
-    Raises `NotFiniteError` when `epoch` does before there is a best epoch.
+    after_epoch: is given the model that is scored on dev, too; mean: as in `Checkpoint.write`. Of
+    several processes the first one calls it, and reads the best model; the others give their last
+    one. Raises `NotFiniteError` when `epoch` does before there is a best epoch.
     """
+    shown = OwnCopy(model)
     while not progress.finished():
         try:
             epoch()
@@ -90,6 +102,7 @@ def run_epochs(
             progress.fault = f"{error}. The model of epoch {progress.best_epoch} is kept"
             break
         checkpoint.write(model, progress, mean)
-        if after_epoch:
-            after_epoch(progress, mean or model)
-    return checkpoint.best_model(progress), progress
+        if after_epoch and is_first_process():
+            with alone():
+                after_epoch(progress, mean or shown.update())
+    return checkpoint.best_model(progress) if is_first_process() else model, progress

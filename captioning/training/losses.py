@@ -64,5 +64,5 @@ def mean_loss(evaluator: keras.Model, batches: Batches) -> float:
         evaluator.reset_metrics()
         loss = evaluator.test_on_batch(inputs, targets, weights)
         # Batches have different numbers of words: each mean is weighted with its own.
-        total += float(np.asarray(loss)) * float(weights.sum())
+        total += float(np.asarray(loss)) * batches.words_at(index)
     return total / batches.words

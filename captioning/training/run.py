@@ -17,6 +17,7 @@ from captioning.pictures.curves import draw_curves
 from captioning.pictures.figures import save_figure
 from captioning.pictures.model_figure import draw_model
 from captioning.training.checkpoint import Checkpoint, Progress
+from captioning.training.distribution import alone, is_first_process
 from captioning.training.film import Film
 from captioning.training.history import BEFORE, HISTORY, read_history, write_history
 from captioning.training.loop import train
@@ -41,6 +42,7 @@ def train_model(
     `FinetuningSettings` need an initial model and allow no teachers. after_epoch: called after
     each epoch, to show it. Raises `CaptioningError` as `train` does, and also when the loss is no
     longer finite after the first epoch; the model of the best epoch is then saved all the same.
+    Of several processes the first one writes.
     """
     output = Path(output)
     # Before the old checkpoint goes: what can't be trained must not cost an unfinished training.
@@ -48,7 +50,7 @@ def train_model(
     checkpoint = Checkpoint(output / "checkpoint")
     if not resume:
         checkpoint.remove()
-    before = _history_before(output, resume, starting_point)
+    before = _history_before(output, resume, starting_point) if is_first_process() else []
     records = _EpochRecords(output, before, Film(prepared, output, resume), after_epoch)
     if isinstance(settings, FinetuningSettings):
         model, progress = finetune_on_cider(
@@ -56,9 +58,11 @@ def train_model(
         )
     else:
         model, progress = train(prepared, settings, output, resume, starting_point, records.write)
-    records.draw(progress)
-    _save(model, progress, prepared, output, starting_point)
-    checkpoint.remove()  # last: until the model is saved, it is all there is
+    if is_first_process():
+        records.draw(progress)
+        with alone():
+            _save(model, progress, prepared, output, starting_point)
+        checkpoint.remove()  # last: until the model is saved, it is all there is
     if progress.fault:
         raise CaptioningError(f"{progress.fault} in {output}")
     return progress

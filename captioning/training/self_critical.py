@@ -36,11 +36,18 @@ from captioning.training.batches import (
     Weighting,
     grids_of,
 )
-from captioning.training.checkpoint import Checkpoint, NotFiniteError, Progress, describe_data
+from captioning.training.checkpoint import (
+    Checkpoint,
+    NotFiniteError,
+    Progress,
+    check_same_everywhere,
+    describe_data,
+)
+from captioning.training.distribution import alone, gather, is_first_process, own_share
 from captioning.training.dropout import seed_dropout
 from captioning.training.loop import run_epochs
 from captioning.training.losses import WordLoss
-from captioning.training.mean_weights import copy_model, update_mean_weights
+from captioning.training.mean_weights import OwnCopy, copy_model, update_mean_weights
 from captioning.training.rewards import CiderRewards
 from captioning.training.settings import FinetuningSettings
 from captioning.training.starting_point import StartingPoint
@@ -70,25 +77,29 @@ def finetune_on_cider(
     keras.utils.set_random_seed(settings.seed)
     checkpoint = Checkpoint(folder / "checkpoint")
     data = describe_data(prepared)
+    check_same_everywhere(settings, data, prepared)
     if resume:
-        progress, model = checkpoint.read(settings, data)
-        mean = checkpoint.mean_model(progress)
+        progress, model, mean = checkpoint.read(settings, data)
     else:
         if starting_point.initial is None:
             raise CaptioningError("fine-tuning needs a trained model; name it with --initial")
         model = starting_point.initial.model
         progress = Progress(asdict(settings), data)
         compile_for_finetuning(model, settings)
-        mean = copy_model(model)
+        with alone():
+            mean = copy_model(model)
     train, dev = (FinetuningSplit(prepared, split, settings) for split in ("train", "dev"))
-    steps, mean_steps = steps_of(model), steps_of(mean)
+    sampler = Sampler(model, settings)
+    with alone():
+        mean_steps = steps_of(mean)
 
     def epoch() -> None:
-        row = _finetune_epoch(model, steps, train, progress, settings)
+        row = _finetune_epoch(model, sampler, train, progress, settings)
         # One more than the epochs so far: the initial weights count as well.
         update_mean_weights(mean, model, progress.epoch + 1)
         row["dev_CIDEr"] = cider_of_greedy_captions(mean_steps, dev, settings.longest)
-        print(f"dev CIDEr of the mean weights: {row['dev_CIDEr']:.1f}", file=sys.stderr)
+        if is_first_process():
+            print(f"dev CIDEr of the mean weights: {row['dev_CIDEr']:.1f}", file=sys.stderr)
         progress.record(row, row["dev_CIDEr"])
 
     return run_epochs(epoch, model, progress, checkpoint, after_epoch, mean)
@@ -162,7 +173,7 @@ class FinetuningSplit:
 
 def _finetune_epoch(
     model: keras.Model,
-    steps: Any,
+    sampler: "Sampler",
     train: FinetuningSplit,
     progress: Progress,
     settings: FinetuningSettings,
@@ -183,13 +194,7 @@ def _finetune_epoch(
             views = train.views[chosen]  # (photos, views)
             drawn = generator.integers(views.shape[1], size=len(views))
             rows = views[np.arange(len(views)), drawn]  # (photos,)
-            captions = _sample(steps, train.inputs(rows), settings, generator)
-            rewards = np.array(
-                [
-                    [train.rewards.of(photo, tokens) for tokens in own]
-                    for photo, own in zip(chosen, captions, strict=True)
-                ]
-            )  # (photos, samples)
+            captions, rewards = sampler.sample(train, chosen, rows, progress.epoch)
             mean_rewards.append(rewards.mean())
             batches = train.batches(rows, captions, advantages(rewards))
             logs = model.fit(batches, epochs=1, verbose=0, shuffle=False)
@@ -208,8 +213,55 @@ def _finetune_epoch(
     }
 
 
+class Sampler:
+    """Samples captions from a model that is being trained, and rewards them.
+
+    Each of several processes samples for its own photos, and all are told what the others have.
+    """
+
+    def __init__(self, model: keras.Model, settings: FinetuningSettings) -> None:
+        self._own, self._settings = OwnCopy(model), settings
+        with alone():
+            self._steps = steps_of(self._own.model)
+
+    def sample(
+        self, train: "FinetuningSplit", chosen: np.ndarray, rows: np.ndarray, epoch: int
+    ) -> tuple[list[list[list[int]]], np.ndarray]:
+        """Captions of the photos `chosen`, (photos,), and their rewards, (photos, samples).
+
+        rows: (photos,), what is read of each photo. What is drawn for a photo depends on it, on
+        seed and epoch alone.
+        """
+        self._own.update()
+        share = own_share()
+        own = _part(len(chosen), share.process, share.processes)
+        captions: list[list[list[int]]] = []
+        if own.start < own.stop:
+            seeds = [(self._settings.seed, epoch, int(photo)) for photo in chosen[own]]
+            with alone():
+                captions = _sample(self._steps, train.inputs(rows[own]), self._settings, seeds)
+        rewards = [
+            [train.rewards.of(photo, tokens) for tokens in of_photo]
+            for photo, of_photo in zip(chosen[own], captions, strict=True)
+        ]
+        every = gather([captions, rewards])
+        return (
+            [of_photo for captions, _ in every for of_photo in captions],
+            np.array([of_photo for _, rewards in every for of_photo in rewards]),
+        )
+
+
+def _part(count: int, process: int, processes: int) -> slice:
+    """The places, of `count`, that a process computes; the last process may have fewer."""
+    own = -(-count // processes)
+    return slice(min(count, process * own), min(count, (process + 1) * own))
+
+
 def _sample(
-    steps: Any, inputs: np.ndarray, settings: FinetuningSettings, generator: np.random.Generator
+    steps: Any,
+    inputs: np.ndarray,
+    settings: FinetuningSettings,
+    seeds: list[tuple[int, int, int]],
 ) -> list[list[list[int]]]:
     photo, state = steps.begin(inputs)
     return sample(
@@ -218,7 +270,7 @@ def _sample(
         len(inputs),
         settings.samples,
         DecodingSettings(max_words=settings.longest),
-        generator,
+        list(map(np.random.default_rng, seeds)),
     )
 
 
@@ -231,15 +283,18 @@ def _step(
 
 def cider_of_greedy_captions(steps: Any, photos: FinetuningSplit, longest: int) -> float:
     """Mean CIDEr-D (times 100) of greedy captions of a split, the end token counted as a word."""
+    share = own_share()
+    own = _part(len(photos.views), share.process, share.processes)
     scores: list[float] = []
-    for start in range(0, len(photos.views), DECODED_AT_ONCE):
-        rows = photos.views[start : start + DECODED_AT_ONCE, 0]  # (photos,), no other views
-        photo, state = steps.begin(photos.inputs(rows))
-        found = greedy(
-            partial(_step, steps, photo),
-            state,
-            len(rows),
-            DecodingSettings(max_words=longest),
-        )
-        scores += [photos.rewards.of(start + i, list(h.tokens)) for i, h in enumerate(found)]
-    return 100 * float(np.mean(scores))
+    with alone():
+        for start in range(own.start, own.stop, DECODED_AT_ONCE):
+            rows = photos.views[start : min(start + DECODED_AT_ONCE, own.stop), 0]  # (photos,)
+            photo, state = steps.begin(photos.inputs(rows))
+            found = greedy(
+                partial(_step, steps, photo),
+                state,
+                len(rows),
+                DecodingSettings(max_words=longest),
+            )
+            scores += [photos.rewards.of(start + i, list(h.tokens)) for i, h in enumerate(found)]
+    return 100 * float(np.mean([score for part in gather(scores) for score in part]))
