@@ -36,7 +36,10 @@ def import_keras() -> None:
     # Keras imports these where they are installed, to draw galleries and to show tables in
     # notebooks, which takes half a second. None in their place makes the import fail, and Keras
     # does without them; afterwards they can be imported as usual.
-    blocked = {"matplotlib", "IPython"} - sys.modules.keys()
+    blocked = {"matplotlib", "IPython"}
+    if os.environ.get("KERAS_BACKEND") == "jax":
+        blocked.add("tensorflow")  # imported for little, in several seconds; where installed
+    blocked -= sys.modules.keys()
     sys.modules.update(dict.fromkeys(blocked))  # type: ignore[arg-type]  # None stops an import
     try:
         with _quiet_standard_error():

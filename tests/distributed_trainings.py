@@ -1,7 +1,7 @@
 """Three small trainings in one of several processes: `python -m tests.distributed_trainings`.
 
 Arguments: data, output, address, number of processes, process. With one process nothing is
-distributed: that is the plain training.
+distributed: that is the plain training, and it comes first, as the others fine-tune its model.
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ def main(data: str, output: str, address: str, processes: str, process: str) -> 
         FINETUNING["merge"], learning_rate=1e-3, samples=3, longest=6, photos_at_once=8, **few
     )
     # The same for all: a model is kept in half precision, where a last digit may be another.
-    initial = load_trained_model(folder.parent / "initial")
+    initial = load_trained_model(folder.parent / "1" / "merge")
     train_model(prepared, rewarded, folder / "finetuned", False, StartingPoint(initial))
     if processes != "1":
         leave()

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -48,15 +49,15 @@ def add_distribution(add: Callable[..., Any]) -> None:
 def place_of(options: argparse.Namespace) -> Place:
     """Where the processes meet, from the options, else Keras' variables, else None: JAX asks SLURM.
 
-    Raises `CaptioningError` for values that can't be, and without JAX.
+    Raises `CaptioningError` for values that can't be, `ModuleNotFoundError` without JAX.
     """
     if os.environ.get("KERAS_BACKEND") != "jax":
         raise CaptioningError(
             "--distributed computes with JAX: put KERAS_BACKEND=jax before the command, as in "
             f"KERAS_BACKEND=jax {command_line('train')} --distributed"
         )
-    import jax  # noqa: F401  # said at once where it isn't installed
-
+    if find_spec("jax") is None:
+        raise ModuleNotFoundError("No module named 'jax'", name="jax")  # `run_main` says more
     address = options.address or os.environ.get(_VARIABLES["address"]) or None
     if address:
         address = address.split(",")[0].strip()  # Keras allows one a process; the first counts

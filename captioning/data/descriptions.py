@@ -54,8 +54,11 @@ def read_descriptions(path: Path) -> dict[str, list[str]]:
 
 def _bare(captions: list[str]) -> list[str]:
     """The captions without the markers that stand around every one of them, if they do."""
-    split = [caption.split() for caption in captions]
-    ends = {(words[0], words[-1]) if len(words) > 1 else ("", "") for words in split}
-    if len(ends) == 1 and ends <= set(MARKERS):
-        return [" ".join(words[1:-1]) for words in split]
+    # A caption after the other: the words of millions would fill the memory.
+    for start, end in MARKERS:
+        if captions and all(
+            len(words := caption.split()) > 1 and (words[0], words[-1]) == (start, end)
+            for caption in captions
+        ):
+            return [" ".join(caption.split()[1:-1]) for caption in captions]
     return captions

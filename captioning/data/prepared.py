@@ -5,10 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from captioning.data.dataset import Dataset
 from captioning.data.descriptions import read_descriptions, write_descriptions
 from captioning.data.keras_tokenizer import tokenizer_of
 from captioning.data.text import CLEANING, CLEANINGS, FIRST_CLEANING, Tokenizer
+from captioning.data.token_rows import PhotoRows, TokenRows
 from captioning.errors import CaptioningError, command_line
 from captioning.files.folders import check_folder, check_parts
 from captioning.files.pickles import read_pickle, write_pickle
@@ -40,15 +43,17 @@ class Prepared:
         """How many words the longest caption of the training photos has."""
         return max(len(c.split()) for name in self.splits["train"] for c in self.captions[name])
 
-    def encoded(self, split: str) -> tuple[list[str], list[int], list[list[int]]]:
+    def encoded(self, split: str) -> tuple[list[str], np.ndarray, TokenRows]:
         """The photos of a split; for each of their captions the photo's place, and its tokens."""
         names = self.splits[split]
-        pairs = [
-            (place, self.tokenizer.encode(caption))
-            for place, name in enumerate(names)
-            for caption in self.captions[name]
-        ]
-        return names, [place for place, _ in pairs], [tokens for _, tokens in pairs]
+        rows = self.encoded_by_photo(names)
+        return names, np.repeat(np.arange(len(names)), rows.counts), rows.captions
+
+    def encoded_by_photo(self, names: list[str]) -> PhotoRows:
+        """The tokens of the captions of some photos, photo by photo, without markers."""
+        encode = self.tokenizer.encode
+        tokens = TokenRows(encode(caption) for name in names for caption in self.captions[name])
+        return PhotoRows(tokens, np.array([len(self.captions[name]) for name in names], int))
 
 
 def write_text_files(

@@ -4,13 +4,16 @@ Targets are made for teacher forcing: at each step the decoder reads the words b
 predicts the next one.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import keras
 import numpy as np
 
 from captioning.data.prepared import Prepared
 from captioning.data.text import END, PADDING, START
+from captioning.data.token_rows import PhotoRows, TokenRows
 from captioning.decoders.kinds import READ_GRIDS
 from captioning.errors import CaptioningError, command_line
 from captioning.training.distribution import own_share
@@ -72,9 +75,12 @@ def shift_by_photo(
     return inputs, targets, weights
 
 
-def caption_mask(captions: list[list[list[int]]]) -> np.ndarray:
+def caption_mask(captions: Sequence[list[list[int]]]) -> np.ndarray:
     """Which captions of `shift_by_photo` are real: bool (photos, C), C of the photo with most."""
-    counts = np.array([len(own) for own in captions])  # (photos,)
+    if isinstance(captions, PhotoRows):
+        counts = captions.counts
+    else:
+        counts = np.array([len(own) for own in captions])  # (photos,)
     return np.arange(counts.max()) < counts[:, None]
 
 
@@ -159,14 +165,14 @@ class CaptionBatches(Batches):
         self,
         vectors: np.ndarray,
         photos: np.ndarray,
-        captions: list[list[int]],
+        captions: Sequence[list[int]],
         batch_size: int = 128,
         seed: int = 0,
         weighting: Weighting | None = None,
     ) -> None:
         self._vectors, self._photos, self._captions = vectors, np.asarray(photos), captions
         self._weighting = weighting or Weighting(np.ones(len(captions), np.float32))
-        lengths = np.array([len(tokens) for tokens in captions])
+        lengths = _lengths(captions)
         super().__init__(lengths, lengths + 1, batch_size, seed)
 
     def __getitem__(self, index: int) -> tuple:
@@ -198,7 +204,7 @@ class PhotoBatches(Batches):
         self,
         grids: np.ndarray,
         views: np.ndarray,
-        captions: list[list[list[int]]],
+        captions: Sequence[list[list[int]]],
         batch_size: int = 32,
         seed: int = 0,
         weighting: Weighting | None = None,
@@ -211,8 +217,10 @@ class PhotoBatches(Batches):
         self._positions = np.where(mask, first[:, None] + np.arange(self._per_photo), -1)
         # Captions that fill up a photo have weight 0.
         self._weighting = weighting or Weighting(mask.astype(np.float32))
-        lengths = np.array([max(map(len, own)) for own in captions])
-        words = np.array([sum(map(len, own)) + len(own) for own in captions])
+        flat = captions.captions if isinstance(captions, PhotoRows) else list(chain(*captions))
+        every = _lengths(flat)  # (captions,)
+        lengths = np.maximum.reduceat(every, first)  # (photos,)
+        words = np.add.reduceat(every, first) + counts
         super().__init__(lengths, words, batch_size, seed)
 
     def __getitem__(self, index: int) -> tuple:
@@ -239,6 +247,13 @@ class PhotoBatches(Batches):
         return np.where(own[:, None] < 0, -1, self._positions[own])
 
 
+def _lengths(captions: Sequence[list[int]]) -> np.ndarray:
+    """How many words each caption has: int (captions,)."""
+    if isinstance(captions, TokenRows):
+        return captions.lengths
+    return np.array([len(tokens) for tokens in captions])
+
+
 def make_batches(prepared: Prepared, split: str, settings: TrainingSettings) -> Batches:
     """The batches of a split, "train" or "dev", for the decoder of these settings.
 
@@ -251,16 +266,11 @@ def make_batches(prepared: Prepared, split: str, settings: TrainingSettings) -> 
         views = prepared.features.grid_rows(names)  # (photos, views)
         if split != "train":
             views = views[:, :1]  # dev's loss is always of the photo itself, never mirrored
-        by_photo = encode_captions(prepared, names)
+        by_photo = prepared.encoded_by_photo(names)
         return PhotoBatches(grids_of(prepared.features), views, by_photo, size, settings.seed)
     names, photos, captions = prepared.encoded(split)
-    vectors = prepared.features.matrix(names)
-    return CaptionBatches(vectors, np.array(photos), captions, size, settings.seed)
-
-
-def encode_captions(prepared: Prepared, names: list[str]) -> list[list[list[int]]]:
-    """The token numbers of the captions of some photos, photo by photo, without markers."""
-    return [list(map(prepared.tokenizer.encode, prepared.captions[name])) for name in names]
+    vectors, rows = prepared.features.vector_rows(names)
+    return CaptionBatches(vectors, rows[photos], captions, size, settings.seed)
 
 
 def grids_of(features: Features) -> np.ndarray:

@@ -19,7 +19,6 @@ from captioning.decoders.kinds import READ_GRIDS
 from captioning.training.batches import (
     Batches,
     caption_mask,
-    encode_captions,
     grids_of,
     shift,
     shift_by_photo,
@@ -99,7 +98,7 @@ def compute_soft_targets(
     change. Raises `CaptioningError` when a teacher lacks the vector or the grid of a photo.
     """
     names = prepared.splits["train"]
-    captions = encode_captions(prepared, names)
+    captions = prepared.encoded_by_photo(names)
     with_softmax = [(_with_softmax(model), features) for model, features in teachers]
     words: list[np.ndarray] = []
     probabilities: list[np.ndarray] = []

@@ -67,6 +67,8 @@ def join(place: Place) -> tuple[int, int]:
     import jax
 
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    # It would swallow SIGTERM, by which SLURM and Kubernetes end a process.
+    jax.config.update("jax_enable_preemption_service", False)
     try:
         jax.distributed.initialize(
             place.address,

@@ -14,6 +14,9 @@ from captioning.training.settings import TrainingSettings
 PHOTOS_TO_STANDARDISE = 1000
 """The mean and variance of grids are taken over so many photos: 100,000 regions are enough."""
 
+VECTORS_TO_STANDARDISE = 50_000
+"""The same for vectors: 400 MB of Xception's."""
+
 
 def new_model(prepared: Prepared, settings: TrainingSettings) -> keras.Model:
     """An untrained decoder that standardises its input by the training photos' vectors or grids.
@@ -26,7 +29,7 @@ def new_model(prepared: Prepared, settings: TrainingSettings) -> keras.Model:
         rows = prepared.features.grid_rows(names[:PHOTOS_TO_STANDARDISE])[:, 0]
         photos = grids_of(prepared.features)[np.sort(rows)].astype(np.float32)  # (P, regions, D)
     else:
-        photos = prepared.features.matrix(names)  # (P, D)
+        photos = prepared.features.matrix(names[:VECTORS_TO_STANDARDISE])  # (P, D)
     architecture = Architecture(settings.decoder, settings.width, settings.dropout, settings.depth)
     model = build_decoder(architecture, photos.shape[1:], prepared.tokenizer.size, prepared.longest)
     model.get_layer("standardise").adapt(photos)

@@ -25,6 +25,9 @@ from captioning.training.self_critical import finetune_on_cider
 from captioning.training.settings import FinetuningSettings, TrainingSettings
 from captioning.training.starting_point import NEW_MODEL, StartingPoint
 
+FAMILIAR_PHOTOS = 50_000
+"""What the training photos are like is told by so many of them."""
+
 SECONDS_BETWEEN_FIGURES = 30
 """The curves are redrawn during the training, but not after each epoch of a second or two."""
 
@@ -145,7 +148,8 @@ def _save(
         [trained.folder for trained in starting_point.models],
     )
     train_vectors, dev_vectors = (
-        prepared.features.matrix(prepared.splits[split]) for split in ("train", "dev")
+        prepared.features.matrix(prepared.splits[split][:FAMILIAR_PHOTOS])
+        for split in ("train", "dev")
     )
     write_familiarity(output, Familiarity.fit(train_vectors, dev_vectors))
     save_trained_model(

@@ -70,6 +70,15 @@ class Features:
             return self.vectors.matrix(names)  # (photos, D)
         return np.concatenate([self.vectors[name] for name in names])  # (photos, D)
 
+    def vector_rows(self, names: list[str]) -> tuple[Any, np.ndarray]:
+        """Vectors, (rows, D), and the row of each of some photos, int (photos,).
+
+        Of features in shards nothing is read. Raises `CaptioningError` as `matrix`.
+        """
+        if isinstance(self.vectors, ShardedVectors) and all(name in self.vectors for name in names):
+            return self.vectors.rows(names)
+        return self.matrix(names), np.arange(len(names))
+
     def grid_rows(self, names: list[str], views: int = 1) -> np.ndarray:
         """The rows of some photos in `grids`, int (photos, all views there are).
 

@@ -100,6 +100,10 @@ class ShardedVectors(Mapping[str, np.ndarray]):
     def __getitem__(self, name: str) -> np.ndarray:
         return self._vectors[[self._rows[name]]]
 
+    def rows(self, names: list[str]) -> tuple[ShardedArray, np.ndarray]:
+        """All vectors, (rows, D), and the rows of some photos, int (photos,)."""
+        return self._vectors, np.array([self._rows[name] for name in names])
+
     def matrix(self, names: list[str]) -> np.ndarray:
         """The vectors of some photos, (photos, D), read once."""
         return self._vectors[[self._rows[name] for name in names]]
