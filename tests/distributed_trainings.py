@@ -25,12 +25,12 @@ def main(data: str, output: str, address: str, processes: str, process: str) -> 
 
     distribute()
     prepared, folder = read_prepared(Path(data)), Path(output)
-    few = {"epochs": 2, "seed": 5, "batch_size": 5}
+    few = {"epochs": 2, "seed": 5, "batch_size": 7}
     for decoder in ("merge", "transformer"):
         settings = dataclasses.replace(SETTINGS[decoder], width=12, learning_rate=3e-3, **few)
         train_model(prepared, settings, folder / decoder)
     rewarded = dataclasses.replace(
-        FINETUNING["merge"], learning_rate=1e-3, samples=3, longest=6, photos_at_once=8, **few
+        FINETUNING["merge"], learning_rate=1e-3, samples=3, longest=6, photos_at_once=7, **few
     )
     # The same for all: a model is kept in half precision, where a last digit may be another.
     initial = load_trained_model(folder.parent / "1" / "merge")
