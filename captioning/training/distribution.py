@@ -62,7 +62,7 @@ def join(place: Place) -> tuple[int, int]:
 
     Gives the number of this process and how many there are.
 
-    Raises `CaptioningError` when it isn't known where they meet.
+    Raises `CaptioningError` when it isn't known where they meet, or another program is there.
     """
     import jax
 
@@ -82,6 +82,12 @@ def join(place: Place) -> tuple[int, int]:
         raise CaptioningError(
             f"JAX doesn't know where the processes meet ({error}); say it with --address, "
             "--processes and --process"
+        ) from None
+    except RuntimeError as error:  # JAX' own kind
+        reason = str(error).split("\n")[0][:200]
+        raise CaptioningError(
+            f"the processes can't meet at {place.address or 'the address that JAX found'} "
+            f"({reason}); if another program has the port, name another one with --address"
         ) from None
     return jax.process_index(), jax.process_count()
 
