@@ -59,7 +59,7 @@ def test_a_model_trained_on_jax_is_the_same_on_tensorflow(tmp_path: Path) -> Non
     assert keras.backend.backend() == "tensorflow"
     write_made_up_data(tmp_path / "data")
     generator = np.random.default_rng(0)
-    grids = generator.normal(size=(3, 4, 10)).astype(np.float32)
+    grids = generator.normal(size=(3, 36, 224)).astype(np.float32)
     words = generator.integers(4, 14, (3, 2, 5)).astype(np.int32)
     np.savez(tmp_path / "inputs.npz", grids=grids, words=words)
     on_jax("-c", TRAIN_AND_PREDICT, tmp_path / "data", tmp_path / "m", tmp_path / "inputs.npz")
