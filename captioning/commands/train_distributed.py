@@ -33,6 +33,10 @@ _VARIABLES = {
 }
 
 
+_JOINED = "all processes have met"
+"""What the training's process writes beside JAX' messages once it has joined the others."""
+
+
 def add_distribution(add: Callable[..., Any]) -> None:
     """The options on several processes."""
     add(
@@ -100,8 +104,7 @@ def train_distributed(
         _await_answer(place.address)
     context = multiprocessing.get_context("spawn")
     messages = Path(tempfile.mkstemp(prefix="captioning-")[1])
-    joined = context.Event()
-    child = context.Process(target=_run, args=(train, options, place, messages, joined))
+    child = context.Process(target=_run, args=(train, options, place, messages))
     try:
         child.start()
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the child, and it says so
@@ -112,7 +115,7 @@ def train_distributed(
             messages.unlink()
     code = child.exitcode or 0
     if code < 0:
-        raise CaptioningError(_explanation(-code, place, joined.is_set(), written))
+        raise CaptioningError(_explanation(-code, place, written))
     return code
 
 
@@ -133,7 +136,7 @@ def _await_answer(address: str) -> None:
             time.sleep(0.5)
 
 
-def _explanation(ended_by: int, place: Place, joined: bool, written: str) -> str:
+def _explanation(ended_by: int, place: Place, written: str) -> str:
     """Why the training's process was ended by a signal."""
     from captioning.training.watch import said
 
@@ -141,7 +144,7 @@ def _explanation(ended_by: int, place: Place, joined: bool, written: str) -> str
         last = f": {written.strip()[-500:]}" if written.strip() else ""
         name = signal.Signals(ended_by).name
         return f"the training's process was ended by the system ({name}){last}"
-    if joined:
+    if _JOINED in written:
         return said(0, place.processes or 0, "it doesn't answer any more")
     count = f"all {place.processes} processes" if place.processes else "all processes"
     where = f" at {place.address}" if place.address else ""
@@ -156,7 +159,6 @@ def _run(
     options: argparse.Namespace,
     place: Place,
     messages: Path,
-    joined: Any,
 ) -> None:
     """The training's process: `train` among the others."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -168,7 +170,7 @@ def _run(
         from captioning.training.watch import watched
 
         process, processes = join(place)
-        joined.set()
+        os.write(2, f"{_JOINED}\n".encode())
         if process:
             silence_bars()
         with watched(process, processes):
