@@ -173,6 +173,10 @@ def _run(
         os.write(2, f"{_JOINED}\n".encode())
         if process:
             silence_bars()
+        from tqdm import tqdm
+
+        # tqdm's own lock is one between processes, which would be left behind by `os._exit`.
+        tqdm.set_lock(threading.RLock())
         with watched(process, processes):
             code = train(options)
         leave()
