@@ -194,6 +194,7 @@ def compare_histories(folder: Path, processes: int) -> None:
                 assert ours[key] == pytest.approx(theirs[key], rel=1e-5, abs=1e-7), (name, key)
 
 
+@pytest.mark.nightly
 def test_two_processes_give_the_history_of_one(made_up: Path, tmp_path: Path) -> None:
     """Merge, transformer and fine-tuning; 7 rows a batch, which two don't divide."""
     for processes in (1, 2):
@@ -208,6 +209,7 @@ def test_four_processes_give_the_history_of_one(made_up: Path, tmp_path: Path) -
     compare_histories(tmp_path, 4)
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("lost", [0, 1])
 def test_the_others_end_when_a_process_is_killed(made_up: Path, tmp_path: Path, lost: int) -> None:
     output = tmp_path / "model"

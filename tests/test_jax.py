@@ -7,6 +7,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pytest
 
 from captioning.inference.trained_model import load_trained_model
 from tests.conftest import ROOT
@@ -50,11 +51,13 @@ def on_jax(*arguments: object) -> None:
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
 
 
+@pytest.mark.nightly
 def test_training_decoding_and_saving_pass_on_jax() -> None:
     files = ["tests/test_decoders.py", "tests/test_training.py"]
     on_jax("-m", "pytest", "-n", 0, "-p", "no:cacheprovider", *files, "-k", " or ".join(ON_JAX))
 
 
+@pytest.mark.nightly
 def test_a_model_trained_on_jax_is_the_same_on_tensorflow(tmp_path: Path) -> None:
     assert keras.backend.backend() == "tensorflow"
     write_made_up_data(tmp_path / "data")
