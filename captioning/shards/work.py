@@ -132,7 +132,8 @@ def _journal_folder(job: Job) -> Path:
     if is_local(job.output):
         return Path(OutputFolder(job.output).path)
     name = sha256(f"{job.output} {job.run}".encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"image-captions-{os.getuid()}-{name}"
+    user = getattr(os, "getuid", int)()  # Windows has none, but a folder for each user
+    return Path(tempfile.gettempdir()) / f"image-captions-{user}-{name}"
 
 
 def _fill(
