@@ -124,6 +124,9 @@ def distribute() -> None:
             # Not Keras' own division of the data: it wants `tf.data`.
             parallel = keras.distribution.DataParallel(auto_shard_dataset=False)
             keras.distribution.set_distribution(parallel)
+            # A model is built with random weights before its own are loaded, and JAX wants the same
+            # numbers in every process.
+            keras.utils.set_random_seed(0)
 
 
 @contextmanager
