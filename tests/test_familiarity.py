@@ -319,9 +319,11 @@ def test_text_is_followed_by_a_note_on_standard_error(
     _, _, messages = run_caption("--model", unlike_model, "-i", photo, other)
     assert messages == (
         "note: 2 of 2 photos are unlike those that the model learned from; don't rely on their "
-        "captions; --format csv names them\n"
+        "captions; --format csv names them\n2 captioned\n"
     )
-    for how in (["--format", "csv"], ["--format", "jsonl"], ["-o", tmp_path / "x.html"]):
+    page = run_caption("--model", unlike_model, "-i", photo, "-o", tmp_path / "x.html")[2]
+    assert page == f"1 captioned → {tmp_path / 'x.html'}\n"
+    for how in (["--format", "csv"], ["--format", "jsonl"]):
         assert run_caption("--model", unlike_model, "-i", photo, *how)[2] == ""
     assert run_caption("--model", unknowing_model, "-i", photo)[2] == ""
     assert run_caption("-i", photo)[2] == ""  # a training photo

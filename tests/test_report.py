@@ -19,7 +19,7 @@ from captioning.inference.loading import load
 from captioning.pictures.attention_maps import overlay_attention, region_name
 from captioning.training.history import read_history
 from tests.conftest import script
-from tests.test_app import ARGUMENTS, CHROMIUM, in_browser
+from tests.test_app import ARGUMENTS, CHROMIUM
 
 
 class Page(HTMLParser):
@@ -95,7 +95,7 @@ def test_a_report_is_accessible_to_screen_readers(report: tuple) -> None:
     assert len(ids) == len(set(ids))
 
 
-@in_browser
+@pytest.mark.skipif(CHROMIUM is None, reason="wants chromium")
 def test_a_report_fits_a_phone_and_is_legible_in_dark_mode(report: tuple) -> None:
     from playwright.sync_api import sync_playwright
 

@@ -82,7 +82,7 @@ def kill_and_compare(tars: Path, folder: Path, seed: int, kills: int) -> int:
                 if generator.random() < 0.5:
                     path.unlink()
             continue
-        is_driver = generator.random() < 0.3
+        is_driver = not drivers or generator.random() < 0.3
         try:
             victims = [process.pid] if is_driver else workers_of(process.pid)
             if victims:

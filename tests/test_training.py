@@ -137,6 +137,7 @@ def test_training_lowers_the_loss(model_folder: Path) -> None:
         "captioner.json",
         "trained_on.txt",
         "familiarity.npz",
+        "film.csv",
         "history.csv",
         "curves.png",
         "model.png",

@@ -32,7 +32,7 @@ BEAM = 8
 def check_critic_arguments(options: argparse.Namespace) -> None:
     """Raise `CaptioningError` for an option that a critic's training doesn't have."""
     for name, value in vars(options).items():
-        if name not in (*OWN_OPTIONS, "output") and value not in (None, False, []):
+        if name not in (*OWN_OPTIONS, "output", "photos") and value not in (None, False, []):
             raise CaptioningError(f"{flag(name)} has no meaning for --critic")
 
 

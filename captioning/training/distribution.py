@@ -12,11 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from captioning.errors import CaptioningError
+
+if TYPE_CHECKING:
+    import numpy as np  # where it's used, it's imported there: help must not wait for it
 
 JOINED_AFTER = 45
 """So many seconds a process waits for the others before the training begins."""
@@ -49,8 +50,10 @@ class Share:
         """How many rows a batch of `rows` has once it is filled up."""
         return -(-rows // self.devices) * self.devices
 
-    def of(self, rows: np.ndarray) -> np.ndarray:
+    def of(self, rows: "np.ndarray") -> "np.ndarray":
         """This process' part of a batch's rows, int (own,); -1 where the batch is filled up."""
+        import numpy as np
+
         every = np.full(self.filled(len(rows)), -1, int)
         every[: len(rows)] = rows
         own = len(every) // self.processes
@@ -207,6 +210,7 @@ def folder_of_first(folder: Path) -> Iterator[Path]:
 
 
 def _gather_bytes(content: bytes) -> list[bytes]:
+    import numpy as np
     from jax.experimental.multihost_utils import process_allgather
 
     sizes = process_allgather(np.array(len(content), np.int32))  # (processes,)
