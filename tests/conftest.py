@@ -39,6 +39,15 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> Gener
     return report
 
 
+@pytest.fixture(scope="module", autouse=True)
+def fresh_keras() -> Generator:
+    """A network that can't be built leaves variables behind, with which no later one can."""
+    yield
+    import keras
+
+    keras.utils.clear_session()
+
+
 @pytest.fixture(autouse=True)
 def pillows_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pillow's limit on pixels is the process's: a test that lowers it must not limit the next."""
