@@ -261,20 +261,17 @@ def draw_film_of(output: Path, photos: Path) -> None:
 
 def check_arguments(options: argparse.Namespace) -> None:
     """Raise `CaptioningError` for values that don't fit each other, and for a model in the way."""
-    check_at_least(options, 1, "epochs", "batch_size", "width", "depth", "patience")
-    if options.critic:
-        from captioning.commands.train_critic import check_critic_arguments
+    check_numbers(options)
+    check_combinations(options)
+    if not (options.resume or options.overwrite or options.critic):
+        check_nothing_in_the_way(options.output)
 
-        check_critic_arguments(options)
+
+def check_numbers(options: argparse.Namespace) -> None:
+    """Raise `CaptioningError` for a number that no training can be done with."""
+    check_at_least(options, 1, "epochs", "batch_size", "width", "depth", "patience")
     rate = options.learning_rate
     refuse(
-        *(
-            (
-                getattr(options, name) is not None and not options.distributed,
-                f"{flag(name)} has no meaning without --distributed",
-            )
-            for name in OPTIONS
-        ),
         (
             options.samples is not None and options.samples < 2,
             "--samples must be at least 2: each is compared with the others",
@@ -304,6 +301,23 @@ def check_arguments(options: argparse.Namespace) -> None:
             options.seed is not None and not 0 <= options.seed < 1 << 32,
             f"--seed {options.seed} is not from 0 to {(1 << 32) - 1:,}",
         ),
+    )
+
+
+def check_combinations(options: argparse.Namespace) -> None:
+    """Raise `CaptioningError` for options that have no meaning together, or one without another."""
+    if options.critic:
+        from captioning.commands.train_critic import check_critic_arguments
+
+        check_critic_arguments(options)
+    refuse(
+        *(
+            (
+                getattr(options, name) is not None and not options.distributed,
+                f"{flag(name)} has no meaning without --distributed",
+            )
+            for name in OPTIONS
+        ),
         (
             options.finetune and not (options.initial or options.resume),
             "--finetune wants a trained model: name it with --initial",
@@ -321,14 +335,16 @@ def check_arguments(options: argparse.Namespace) -> None:
             "--smoothing has no meaning with --teacher, whose targets are soft already",
         ),
     )
-    if options.resume or options.overwrite or options.critic:
-        return
+
+
+def check_nothing_in_the_way(output: Path) -> None:
+    """Raise `CaptioningError` for a folder that holds a model, or a training to continue."""
     # The description is written last, so without it there is only a checkpoint to lose.
     for part in ("captioner.json", "checkpoint/progress.json"):
-        if (options.output / part).exists():
+        if (output / part).exists():
             what = "a trained model" if part == "captioner.json" else "an unfinished training"
             raise CaptioningError(
-                f"{options.output} holds {what} already; continue it with --resume, replace it "
+                f"{output} holds {what} already; continue it with --resume, replace it "
                 "with --overwrite, or name another folder with --output"
             )
 

@@ -2,7 +2,6 @@
 
 import argparse
 import dataclasses
-import json
 import sys
 import time
 from pathlib import Path
@@ -31,8 +30,9 @@ BEAM = 8
 
 def check_critic_arguments(options: argparse.Namespace) -> None:
     """Raise `CaptioningError` for an option that a critic's training doesn't have."""
+    with_defaults = ("output", "photos")  # these are never empty, given or not
     for name, value in vars(options).items():
-        if name not in (*OWN_OPTIONS, "output", "photos") and value not in (None, False, []):
+        if name not in (*OWN_OPTIONS, *with_defaults) and value not in (None, False, []):
             raise CaptioningError(f"{flag(name)} has no meaning for --critic")
 
 
@@ -129,6 +129,6 @@ def write_weight(
     description["critic"] = {
         "settings": dataclasses.asdict(settings),
         "seconds": seconds,
-        "dev": json.loads(json.dumps(dataclasses.asdict(chosen))),
+        "dev": dataclasses.asdict(chosen),
     }
     write_json(folder / DESCRIPTION, description)

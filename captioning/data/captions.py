@@ -224,8 +224,8 @@ def table_rows(path: Path, columns: Columns | None = None, delimiter: str = ",")
 
 
 def no_column(missing: str, header: list[str]) -> str:
-    option = {"image": "--image-column", "caption": "--caption-column"}.get(missing)
     """Why a table can't be read whose columns don't tell which of them is which."""
+    option = {"image": "--image-column", "caption": "--caption-column"}.get(missing)
     names = ", ".join(repr(name[:30]) for name in header[:8]) or "nothing"
     if option is None:
         return f"there is no column {missing!r} among {names}"

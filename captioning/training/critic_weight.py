@@ -51,7 +51,7 @@ def choose_weight(
             for weight in WEIGHTS
         ]
     )  # (weights, photos)
-    # Every fifth photo is a fold; neighbours in the list are often of one photographer.
+    # Fifths of the list as it comes, so that the same call gives the same folds.
     folds = np.arange(len(found)) * FOLDS // max(1, len(found))  # (photos,)
     scores = []
     for fold in np.unique(folds):
