@@ -191,15 +191,7 @@ def check_arguments(options: argparse.Namespace) -> None:
     from captioning.inference.settings import WIDEST_BEAM
     from captioning.output.wording import check_template
 
-    if options.output == Path("-"):  # as in many programs: standard output
-        options.output = None
-    output = options.output
-    if output and output.exists() and not (output.is_file() or output.is_dir()):
-        raise CaptioningError(
-            f"-o {output} is no file that can grow; without -o captions go to standard output"
-        )
-    if options.format is None:
-        options.format = format_by_ending(options.output) if options.output else "text"
+    choose_format(options)
     check_decoding(options)
     check_at_least(options, 1, "max_words", "max_characters", "max_pixels")
     check_range(options, "top", 1, WIDEST_BEAM)
@@ -249,6 +241,19 @@ def check_arguments(options: argparse.Namespace) -> None:
             "--dry-run prints captions alone; leave --attention, --explain and --unsure out",
         ),
     )
+
+
+def choose_format(options: argparse.Namespace) -> None:
+    """Set --format where none was given; raises `CaptioningError` for what can't be written to."""
+    if options.output == Path("-"):  # as in many programs: standard output
+        options.output = None
+    output = options.output
+    if output and output.exists() and not (output.is_file() or output.is_dir()):
+        raise CaptioningError(
+            f"-o {output} is no file that can grow; without -o captions go to standard output"
+        )
+    if options.format is None:
+        options.format = format_by_ending(options.output) if options.output else "text"
 
 
 def format_by_ending(output: Path) -> str:
