@@ -37,8 +37,8 @@ def page_routes(desk: Desk) -> list[BaseRoute]:
         Route("/desk/photos/{number:int}", _details(desk), methods=["GET"]),
         Route("/desk/photos/{number:int}", _decide(desk), methods=["POST"]),
         Route("/desk/photos/{number:int}", _remove(desk), methods=["DELETE"]),
-        Route("/desk/photos/{number:int}/words", _words(desk)),
-        Route("/desk/photos/{number:int}/continuations", _continuations(desk)),
+        Route("/desk/photos/{number:int}/words", _of_caption(desk.words, "caption")),
+        Route("/desk/photos/{number:int}/continuations", _of_caption(desk.go_on, "prefix")),
         Route("/desk/photos/{number:int}/picture/{size}", _picture(desk)),
     ]
 
@@ -109,22 +109,15 @@ def _remove(desk: Desk) -> Endpoint:
     return remove
 
 
-def _words(desk: Desk) -> Endpoint:
-    async def words(request: Request) -> Response:
-        caption = request.query_params.get("caption", "")
-        found = await run_in_threadpool(desk.words, request.path_params["number"], caption)
+def _of_caption(answer: Callable[[int, str], Any], parameter: str) -> Endpoint:
+    """Asks the desk something of a photo and of words that the query names `parameter`."""
+
+    async def asked(request: Request) -> Response:
+        words = request.query_params.get(parameter, "")
+        found = await run_in_threadpool(answer, request.path_params["number"], words)
         return JSONResponse(_there(found))
 
-    return words
-
-
-def _continuations(desk: Desk) -> Endpoint:
-    async def continuations(request: Request) -> Response:
-        prefix = request.query_params.get("prefix", "")
-        found = await run_in_threadpool(desk.go_on, request.path_params["number"], prefix)
-        return JSONResponse(_there(found))
-
-    return continuations
+    return asked
 
 
 def _picture(desk: Desk) -> Endpoint:

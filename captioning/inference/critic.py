@@ -19,6 +19,7 @@ import numpy as np
 
 from captioning.errors import CaptioningError, command_line
 from captioning.files.arrays import check_shapes, read_arrays, write_arrays
+from captioning.inference.directions import unit_length
 
 CRITIC = "critic.npz"
 
@@ -60,7 +61,7 @@ class Critic:
         """Photos as the critic sees them. vectors: (photos, D). Gives (photos, K), of length 1."""
         x = (vectors - self.mean) / self.scale  # (photos, D)
         x = np.maximum(x @ self.hidden.astype(np.float32) + self.hidden_bias, 0)  # (photos, H)
-        return _unit_length(x @ self.photo.astype(np.float32) + self.photo_bias)  # (photos, K)
+        return unit_length(x @ self.photo.astype(np.float32) + self.photo_bias)  # (photos, K)
 
     def captions(self, captions: Sequence[Sequence[int]]) -> np.ndarray:
         """Captions as the critic reads them, the order of words left aside.
@@ -71,7 +72,7 @@ class Critic:
             self.words[list(tokens)].mean(axis=0, dtype=np.float32) if tokens else 0 * self.words[0]
             for tokens in captions
         ]
-        return _unit_length(np.array(means, np.float32) + self.caption_bias)  # (captions, K)
+        return unit_length(np.array(means, np.float32) + self.caption_bias)  # (captions, K)
 
     def cosines(
         self, vectors: np.ndarray, captions: Sequence[Sequence[Sequence[int]]]
@@ -82,11 +83,6 @@ class Critic:
         """
         seen = self.photos(vectors)  # (photos, K)
         return [self.captions(own) @ photo for photo, own in zip(seen, captions, strict=True)]
-
-
-def _unit_length(rows: np.ndarray) -> np.ndarray:
-    lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
-    return rows / np.where(lengths > 0, lengths, 1)
 
 
 def write_critic(folder: Path, critic: Critic) -> None:

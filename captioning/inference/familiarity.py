@@ -15,6 +15,7 @@ import numpy as np
 
 from captioning.errors import CaptioningError, command_line
 from captioning.files.arrays import check_shapes, read_arrays, write_arrays
+from captioning.inference.directions import unit_length
 
 FAMILIARITY = "familiarity.npz"
 
@@ -125,13 +126,13 @@ class Familiarity:
     @cached_property
     def _neighbours(self) -> np.ndarray:
         """The training photos by the components, each of length 1: float32 (N, K)."""
-        return _unit_length(self.neighbours.astype(np.float32))
+        return unit_length(self.neighbours.astype(np.float32))
 
     def _reduced(self, vectors: np.ndarray) -> np.ndarray:
         """Vectors (photos, D) by the components, each of length 1: float64 (photos, K)."""
         # In float64: no finite float32 vector and no finite scale is too large to be squared.
         standardised = (vectors - self.mean.astype(np.float64)) / self.scale  # (photos, D)
-        return _unit_length(standardised @ self.components.astype(np.float64))  # (photos, K)
+        return unit_length(standardised @ self.components.astype(np.float64))  # (photos, K)
 
 
 def is_unfamiliar(familiar: float | None) -> bool:
@@ -152,12 +153,6 @@ def _usable(vectors: np.ndarray) -> np.ndarray:
     if len(vectors) <= MOST_PHOTOS:
         return vectors
     return vectors[np.linspace(0, len(vectors) - 1, MOST_PHOTOS).astype(int)]
-
-
-def _unit_length(rows: np.ndarray) -> np.ndarray:
-    """Rows (photos, K) of length 1; a row of zeros stays."""
-    lengths = np.linalg.norm(rows, axis=1, keepdims=True)  # (photos, 1)
-    return rows / np.where(lengths > 0, lengths, 1)
 
 
 def write_familiarity(folder: Path, familiarity: Familiarity) -> None:
