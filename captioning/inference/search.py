@@ -179,9 +179,7 @@ def beam_search(
         # Totals only fall, so a running hypothesis that ranks below the whole pool now is given
         # up, though a length_power above 0 could raise its rank again. An empty place of the pool
         # ranks at -inf, so a pool that isn't full never stops the search.
-        ended = totals[:, 0] / length**power <= pool.ranks[:, -1]
-        if length == settings.max_words + 1:
-            ended[:] = True
+        ended = (totals[:, 0] / length**power <= pool.ranks[:, -1]) | (length > settings.max_words)
         for row in map(int, np.flatnonzero(running & ended)):
             found[photo_of[row]] = pool.hypotheses(row)
         running &= ~ended
