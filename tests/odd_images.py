@@ -7,6 +7,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import PIL
 from PIL import Image, ImageCms
 
 from captioning.vision.images import formats
@@ -85,8 +86,12 @@ def _colour_modes() -> Files:
         "cmyk.tif": (encoded(rgb.convert("CMYK"), "TIFF"), SAME),
         "lab.tif": (encoded(lab, "TIFF"), SAME),
         "ycbcr.tif": (encoded(rgb.convert("YCbCr"), "TIFF", compression="tiff_lzw"), SAME),
-        # Pillow writes this kind and can't read it: three bytes a pixel, taken for four.
-        "ycbcr-plain.tif": (encoded(rgb.convert("YCbCr"), "TIFF"), "truncated"),
+        # Pillow wrote this kind and couldn't read it before version 13: three bytes a pixel, taken
+        # for four.
+        "ycbcr-plain.tif": (
+            encoded(rgb.convert("YCbCr"), "TIFF"),
+            SAME if int(PIL.__version__.split(".")[0]) >= 13 else "truncated",
+        ),
     }
 
 

@@ -145,6 +145,32 @@ def test_a_run_by_keyboard_alone(page: Page, desk: Served) -> None:
     assert page.evaluate("document.activeElement.className").startswith("caption")
 
 
+def test_two_undos_end_where_the_first_decision_was(page: Page, desk: Served) -> None:
+    """The answer to the first undo comes after that to a second one, if they are asked at once."""
+    first = chosen(page)
+    page.keyboard.press("Enter")
+    second = chosen(page)
+    page.keyboard.press("Enter")
+    until(lambda: row_of(desk, second)["state"] == "approved")
+    page.evaluate(
+        """() => {
+            const real = window.fetch;
+            let late = true;
+            window.fetch = (...given) => {
+                const answer = real(...given);
+                if (!late || !String(given[0]).includes("/desk/undo")) return answer;
+                late = false;
+                return answer.then((it) => new Promise((done) => setTimeout(done, 700, it)));
+            };
+        }"""
+    )
+    page.keyboard.press("Control+z")
+    page.keyboard.press("Control+z")
+    until(lambda: row_of(desk, first)["state"] == "todo")
+    page.wait_for_timeout(1000)
+    assert (chosen(page), row_of(desk, second)["state"]) == (first, "todo")
+
+
 def test_letters_can_be_turned_off(page: Page, desk: Served) -> None:
     page.locator("#settings summary").click()
     page.uncheck("#letters")

@@ -54,14 +54,15 @@ async function takeBest(place) {
   else decide(number, "approved", caption);
 }
 
-async function undo() {
-  await deciding;
-  await tried(async () => {
+// In the same order: of two that are on their way, the answer to the first may come last.
+function undo() {
+  deciding = deciding.then(() => tried(async () => {
     const { number, sentence } = await storing.undo();
     say(sentence);
     if (number !== undefined) list.select(number);
     photo.show(list.chosenNumber());
-  });
+  }));
+  return deciding;
 }
 
 async function remove() {
