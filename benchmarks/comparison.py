@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import machine
+from captioning.files.onnx_session import processors
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Comparison:
             target,
             limit=limit,
             # By CPU time, on all cores: what the machine does besides takes nothing away.
-            share=None if limit is None else machine.cores() * ours.processor / limit,
+            share=None if limit is None else processors() * ours.processor / limit,
             checks=checks or {},
         )
 

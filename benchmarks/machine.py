@@ -7,6 +7,8 @@ import threading
 import time
 from pathlib import Path
 
+from captioning.files.onnx_session import processors
+
 SIDE = 3072
 """Rows and columns of the matrices whose product is the machine's measured limit."""
 
@@ -31,7 +33,7 @@ def describe() -> str:
     backend = keras.backend.backend()
     version = __import__(backend).__version__
     return (
-        f"{cores()} cores, {processor}"
+        f"{processors()} cores, {processor}"
         f"{' (' + ', '.join(wide) + ')' if wide else ''}, {memory:.0f} GiB; Python "
         f"{platform.python_version()}, Keras {keras.__version__}, {backend} {version}, "
         f"NumPy {np.__version__}"
@@ -60,12 +62,7 @@ def peak(dtype: str = "float32") -> float:
         # One number is read back, so that a backend that computes later has computed.
         float(np.asarray(keras.ops.matmul(matrix, matrix)[0, 0], np.float32))
         least = min(least, time.process_time() - began)
-    return cores() * 2 * SIDE**3 / least
-
-
-def cores() -> int:
-    """How many processors this program may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return processors() * 2 * SIDE**3 / least
 
 
 class OwnMemory:

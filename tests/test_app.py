@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT
-from tests.desks import Served, make_photos, process, served, until
+from tests.desks import Served, process, served, until
+from tests.sample_photos import make_photos
 
 MISSING = [name for name in ("starlette", "playwright") if find_spec(name) is None]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

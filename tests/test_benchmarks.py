@@ -14,6 +14,7 @@ from benchmarks.familiarity import auroc
 from benchmarks.vectors import compare_vectors
 from captioning.backend import faster_precision
 from captioning.data.text import END, START
+from captioning.files.onnx_session import processors
 from captioning.inference.description import read_description
 from captioning.inference.trained_model import load_trained_model
 from tests.conftest import BLOCK13, ROOT, script
@@ -57,7 +58,7 @@ def test_ratios_of_faster_and_slower_ways() -> None:
     rates = (Rate(2.0, 4.0), Rate(8.0, 12.0))
     faster = Comparison.faster("a", "photos/s", rates, 4.0, limit=24.0)
     assert (faster.ratio, faster.by_processor, faster.reached) == (4, 3, True)
-    assert faster.share == machine.cores() * 12 / 24
+    assert faster.share == processors() * 12 / 24
     assert faster.highest == 12
     slower = Comparison.slower("b", "s", rates[::-1], 3.9)
     assert (slower.classic, slower.ours) == (1 / 8, 1 / 2)

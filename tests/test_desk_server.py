@@ -17,7 +17,8 @@ from captioning.app import background, learning, photos
 from captioning.commands.app import TOKEN, main
 from captioning.errors import CaptioningError
 from tests.conftest import ROOT
-from tests.desks import Served, captioner, form, make_photos, served, until
+from tests.desks import Served, captioner, form, served, until
+from tests.sample_photos import make_photos
 
 CAT = ROOT / "samples" / "cat.jpg"
 SECRET = "a-token-of-enough-letters"

@@ -15,7 +15,8 @@ import pytest
 from captioning.app.corrections import Correction, write_corrections
 from captioning.app.project import Change, ModelSays, PhotoFile, Project
 from captioning.errors import CaptioningError
-from tests.desks import make_photos, process, until
+from tests.desks import process, until
+from tests.sample_photos import make_photos
 
 
 def file(name: str, modified: int = 1, size: int = 1) -> PhotoFile:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from captioning.inference.loading import load
 from captioning.inference.models import SHIPPED
 from captioning.vision.encoders import grid_shape
 from tests.conftest import BLOCK13, ROOT, script
+from tests.sample_photos import make_photos
 
 FOLDERS = [ROOT / "models" / name for name in SHIPPED if (ROOT / "models" / name).is_dir()]
 
@@ -58,6 +60,25 @@ def test_the_shipped_model_captions_samples_alike_with_both_runtimes() -> None:
     familiar = {caption.image.name: caption.familiar for caption in ours}
     assert is_unfamiliar(familiar["coffee.jpg"]) and is_unfamiliar(familiar["coins.jpg"])
     assert not is_unfamiliar(familiar["cameraman.jpg"])
+
+
+def test_groups_of_photos_side_by_side_are_captioned_as_one_after_the_other(
+    tmp_path: Path,
+) -> None:
+    photos = make_photos(tmp_path, 50)
+    (tmp_path / "no photo.jpg").write_text("nothing")
+    photos.insert(20, tmp_path / "no photo.jpg")
+    captioner = load(FOLDERS[0], runtime="onnx")
+    plain = [*captioner.caption(photos)]
+    beside = [*captioner.caption(photos, groups_at_once=3)]
+    assert [c.image for c in beside] == photos
+    assert [(c.caption, c.error) for c in beside] == [(c.caption, c.error) for c in plain]
+    np.testing.assert_allclose([c.score for c in beside], [c.score for c in plain], atol=1e-4)
+    # A caller that takes no more leaves no thread behind.
+    before = threading.active_count()
+    for _ in captioner.caption(photos, groups_at_once=3):
+        break
+    assert threading.active_count() == before
 
 
 @pytest.mark.flickr8k

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from captioning.inference.captioner import Caption, Captioner
     from captioning.output.interfaces import Output
     from captioning.output.wording import Wording
+
+MOST_AT_ONCE = 16
+"""Groups of photos that are captioned side by side at most; each takes some 50 MB."""
 
 AFTER_STOP = "with -o, the captions so far are saved: the same command with --resume continues"
 
@@ -67,8 +71,7 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
         report_left_out(found)
         tally = Tally(had=len(had), done=done, failed=len(found.unreadable))
         if remaining:
-            captioner = load_model(options)
-            caption_all(captioner, remaining, outputs, options, tally)
+            caption_all(remaining, outputs, options, tally)
         # Also if nothing remained: the earlier run may have been stopped before it marked.
         for output in () if options.dry_run else outputs:
             output.finish()
@@ -158,20 +161,21 @@ def settle_model(options: argparse.Namespace) -> None:
 
 
 def caption_all(
-    captioner: "Captioner",
-    photos: list[Path],
-    outputs: "list[Output]",
-    options: argparse.Namespace,
-    tally: Tally,
+    photos: list[Path], outputs: "list[Output]", options: argparse.Namespace, tally: Tally
 ) -> None:
     """Caption the photos into the outputs, with a bar on a terminal, and count them."""
+    from captioning.files.onnx_session import use_threads
     from captioning.inference.settings import WIDEST_BEAM
     from captioning.output.standard_output import write_beside_bar
 
+    groups = groups_at_once(len(photos))
+    use_threads(1 if groups > 1 else 0)
+    captioner = load_model(options)
     captions = captioner.caption(
         photos,
         WIDEST_BEAM,  # all that the beam finds, for `Wording` to choose from
         options.max_pixels,
+        groups,
         **wished(options),
     )
     wording = wording_of(options)
@@ -197,6 +201,14 @@ def caption_all(
         draw_pictures(captioner, caption.image, found.caption, options)
     if options.format in ("text", *PHOTO_FILES):  # the other formats hold each photo's share
         warn_of_unfamiliar(shares)
+
+
+def groups_at_once(photos: int) -> int:
+    """How many groups of photos to caption side by side: one a processor, but no more than are."""
+    from captioning.files.onnx_session import processors
+    from captioning.inference.captioner import PHOTOS_AT_ONCE
+
+    return min(processors(), MOST_AT_ONCE, ceil(photos / PHOTOS_AT_ONCE))
 
 
 def wording_of(options: argparse.Namespace) -> "Wording":

@@ -127,7 +127,7 @@ def run(options: argparse.Namespace, source: "Input", task: "Task", rows: str) -
 
 def _distributor(options: argparse.Namespace) -> "Distribute":
     """What --distributor names. Raises ModuleNotFoundError for Ray where it isn't installed."""
-    from captioning.shards.run import processors
+    from captioning.files.onnx_session import processors
 
     if options.distributor == "ray":
         import ray  # noqa: F401  before anything is written

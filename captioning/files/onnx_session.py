@@ -27,10 +27,15 @@ _threads = 0
 def use_threads(number: int) -> None:
     """Sessions that are made from now on compute with so many threads; 0: as many as processors.
 
-    For processes side by side, of which each has a processor of its own.
+    For processes or groups of photos side by side, of which each has a processor of its own.
     """
     global _threads
     _threads = number
+
+
+def processors() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def import_onnxruntime() -> Any:

@@ -67,7 +67,7 @@ def load_onnx(models: Sequence[ModelFolder]) -> Captioner:
     first = models[0]
     ensemble = Ensemble([load_onnx_steps(model) for model in models])
     load_encoder = partial(load_onnx_encoder, first.encoder, first.folder)
-    return _captioner(first, ensemble, load_encoder)
+    return _captioner(first, ensemble, load_encoder, in_threads=True)
 
 
 def load_keras(models: Sequence[ModelFolder], weights: str) -> Captioner:
@@ -91,11 +91,15 @@ def _keras_steps(about: ModelFolder) -> ModelSteps:
 
 
 def _captioner(
-    model: ModelFolder, ensemble: Ensemble, load_encoder: Callable[[], PhotoEncoder]
+    model: ModelFolder,
+    ensemble: Ensemble,
+    load_encoder: Callable[[], PhotoEncoder],
+    in_threads: bool = False,
 ) -> Captioner:
     familiarity = read_familiarity(model.folder, model.encoder["vector_size"])
     critic = read_critic(model.folder, model.encoder["vector_size"], model.tokenizer.size)
-    return Captioner(CaptionDecoder(model, ensemble, critic), load_encoder, familiarity)
+    decoder = CaptionDecoder(model, ensemble, critic)
+    return Captioner(decoder, load_encoder, familiarity, in_threads)
 
 
 def load_encoder_of(model: ModelFolder, weights: str) -> Encoder:

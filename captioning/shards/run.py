@@ -1,7 +1,6 @@
 """A run: the input cut into shards, what is done left alone, the rest handed out."""
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -196,8 +195,3 @@ def _report(outcome: Outcome) -> None:
 
 def _say(text: str) -> None:
     print(shown(text), file=sys.stderr)
-
-
-def processors() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
