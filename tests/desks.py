@@ -77,7 +77,7 @@ def _waits(desk: Desk) -> bool:
     return progress.done < progress.total
 
 
-def until(condition: Callable[[], Any], seconds: float = 30) -> None:
+def until(condition: Callable[[], Any], seconds: float = 60) -> None:
     """Wait until it holds."""
     end = time.monotonic() + seconds
     while not condition():

@@ -5,6 +5,7 @@ import http.client
 import io
 import json
 import re
+import threading
 import urllib.error
 import zipfile
 from collections.abc import Iterator
@@ -81,7 +82,7 @@ def test_wrong_arguments_are_refused_at_once(
 def test_other_sites_and_other_names_of_this_machine_are_refused(
     desk: Served, headers: dict[str, str], status: int
 ) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", desk.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", desk.port, timeout=60)
     connection.request("GET", "/desk/changes", headers=headers)
     answer = connection.getresponse()
     assert answer.status == status
@@ -105,12 +106,12 @@ def test_no_file_but_the_pages_own_is_served(desk: Served) -> None:
 
 def test_large_requests_are_refused_before_they_are_received(desk: Served) -> None:
     for path, length in (("/desk/undo", 2_000_000), ("/api/caption", 300_000_000)):
-        connection = http.client.HTTPConnection("127.0.0.1", desk.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", desk.port, timeout=60)
         connection.putrequest("POST", path)
         connection.putheader("Content-Length", str(length))
         connection.endheaders()
         assert connection.getresponse().status == 413
-    connection = http.client.HTTPConnection("127.0.0.1", desk.port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", desk.port, timeout=60)
     connection.request("POST", "/desk/undo", iter([b"{}"]), encode_chunked=True)
     assert connection.getresponse().status == 411
 
@@ -177,9 +178,11 @@ def test_what_is_looked_at_comes_first(tmp_path: Path, monkeypatch: pytest.Monke
     folder = tmp_path / "photos"
     make_photos(folder, 14)
     order: list[str] = []
+    looked = threading.Event()
     keep = background.Project.keep_model_says
 
     def noted(project: background.Project, found: list, model: str) -> None:
+        assert looked.wait(60)  # the first batch may be on its way before anybody looks
         keep(project, found, model)
         order.extend(said.photo for said in found)
 
@@ -187,6 +190,7 @@ def test_what_is_looked_at_comes_first(tmp_path: Path, monkeypatch: pytest.Monke
     with served(folder, tmp_path / "p.sqlite") as desk:
         last = desk.rows()[-1]["number"]
         desk.ask("/desk/look", {"numbers": [last]})
+        looked.set()
         desk.captioned()
         assert desk.desk.project.row(last)["photo"] in order[:8]
         progress = desk.ask("/desk/changes?since=0")["progress"]
@@ -258,8 +262,9 @@ def test_tables_tell_what_a_person_approved(desk: Served) -> None:
     with zipfile.ZipFile(io.BytesIO(desk.raw("/desk/out/sidecars?which=approved"))) as archive:
         assert archive.read(f"{first['name']}.txt").decode() == f"{first['said']}\n"
         assert len(archive.namelist()) == 3
-    until(lambda: (desk.desk.settings.corrections).exists())
-    corrected = [json.loads(row) for row in desk.desk.settings.corrections.open()]
+    file = desk.desk.settings.corrections
+    until(lambda: file.exists() and "=SUM(1)" in file.read_text(encoding="utf-8"))
+    corrected = map(json.loads, file.read_text(encoding="utf-8").splitlines())
     assert [row["caption"] for row in corrected] == ["=SUM(1)"]
     for _ in range(3):
         desk.ask("/desk/undo", {"client": "c"})
@@ -299,7 +304,7 @@ def test_elsewhere_only_with_the_token(tmp_path: Path) -> None:
         assert desk.status("/desk/changes", Authorization="Bearer wrong") == 401
         assert desk.status("/desk/changes", Authorization=f"Bearer {SECRET}") == 200
         assert desk.status("/desk/changes?token=" + SECRET) == 401, "only opening the page sets it"
-        connection = http.client.HTTPConnection("127.0.0.1", desk.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", desk.port, timeout=60)
         connection.request("GET", f"/?token={SECRET}", headers={"Host": "photos.example"})
         answer = connection.getresponse()
         cookie = answer.headers["set-cookie"]

@@ -24,6 +24,7 @@ export async function show(chosen) {
     clearLight();
     get("large").src = address;
     get("photo").scrollTop = 0;
+    get("best").replaceChildren(); // those of another photo: nobody takes one of them for this
   }
   refill(row);
   await Promise.all([fillBest(chosen), fillWords(chosen)]);

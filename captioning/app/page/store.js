@@ -106,7 +106,15 @@ export function detailsOf(number) {
   const key = `${number} ${store.rows.get(number)?.revision}`;
   if (!details.has(key)) {
     if (details.size > 200) details.clear();
-    const found = ask(`/desk/photos/${number}`);
+    const found = ask(`/desk/photos/${number}`).then((answer) => {
+      // It may know of captions before the list does: both tell the same at the same time.
+      if (answer.revision > (store.rows.get(number)?.revision ?? answer.revision)) {
+        details.set(`${number} ${answer.revision}`, found);
+        take(answer);
+        tell([number]);
+      }
+      return answer;
+    });
     found.catch(() => details.delete(key));
     details.set(key, found);
   }
