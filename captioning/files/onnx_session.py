@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ KINDS = {
 SPINNING = "session.intra_op.allow_spinning"
 """Threads that wait for work sleep instead of spinning: spinning takes a processor's time from
 whatever else runs, and gains nothing on graphs as small as these."""
+
+SHARED_MEMORY = "session.use_env_allocators"
 
 _threads = 0
 
@@ -51,6 +54,17 @@ def import_onnxruntime() -> Any:
     return onnxruntime
 
 
+@lru_cache(1)
+def _share_memory(onnxruntime: Any) -> None:
+    """Let all sessions compute in one memory: each keeps the most that it ever needed to itself.
+
+    https://onnxruntime.ai/docs/get-started/with-c.html#share-allocators-between-sessions
+    """
+    kind, default = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, onnxruntime.OrtMemType.DEFAULT
+    own = onnxruntime.OrtMemoryInfo("Cpu", kind, 0, default)
+    onnxruntime.create_and_register_allocator(own, onnxruntime.OrtArenaCfg({"max_mem": 0}))
+
+
 class Session:
     """A graph, ready to run.
 
@@ -69,11 +83,18 @@ class Session:
         options.intra_op_num_threads = _threads
         options.log_severity_level = 4  # what is wrong is raised; warnings are for its developers
         options.add_session_config_entry(SPINNING, "0")
+        _share_memory(onnxruntime)
+        options.add_session_config_entry(SHARED_MEMORY, "1")
+        # Plans of where results lie, which are kept for each shape: here shapes grow word by word.
+        options.enable_mem_pattern = False
         self.name = name
         try:
             self._session = onnxruntime.InferenceSession(
                 content, options, providers=["CPUExecutionProvider"]
             )
+            # It keeps the file's content to begin anew on another device; there is none.
+            self._session.disable_fallback()
+            self._session._model_bytes = None
             # In here too: texts in the file needn't be UTF-8.
             self.notes: Mapping[str, str] = self._session.get_modelmeta().custom_metadata_map
             self.inputs = {one.name: one.shape for one in self._session.get_inputs()}
