@@ -25,6 +25,8 @@ class DigestTask:
     seconds: float = 0.0
     largest: int = 0
 
+    columns = ("key", "caption", "score", "familiar", "error")
+
     def settings(self) -> dict:
         """What the results depend on."""
         return {"model": self.model}

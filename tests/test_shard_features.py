@@ -2,10 +2,12 @@
 
 import json
 import sys
+import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pyarrow import parquet
 
 from captioning.commands import caption, features
 from captioning.commands.run import run_main
@@ -18,6 +20,7 @@ from captioning.vision.encoders import ENCODERS
 from captioning.vision.features import read_features
 from captioning.vision.images import load_array
 from captioning.vision.onnx_encoder import load_onnx_encoder
+from tests.test_shards import write_tar
 
 ROOT = Path(__file__).parent.parent
 ENCODER = "efficientnet-lite0"
@@ -123,13 +126,14 @@ def test_captions_are_those_of_the_plain_command(
 ) -> None:
     samples, output = ROOT / "samples", tmp_path / "out"
     monkeypatch.chdir(tmp_path)
-    given = (samples, "-o", "out", "--model", "flickr8k", "--beam", 3, "--workers", 2)
-    code, messages = run_caption(monkeypatch, capsys, *given, "--shard-size", 5)
+    wishes = ["--beam", "3", "--top", "2", "--neutral", "--sentence", "--max-characters", "60"]
+    wishes += ["--template", "{folder}, {name}: {caption}", "--decorative", "0.01"]
+    given = (samples, "-o", "out", "--model", "flickr8k", "--workers", 2, "--shard-size", 5)
+    code, messages = run_caption(monkeypatch, capsys, *given, *wishes)
     assert code == 0, messages
     assert "9 of 9 photos have captions" in messages
-    caption.main(
-        ["--model", "flickr8k", "--beam", "3", "-i", str(samples), "-o", str(tmp_path / "p.jsonl")]
-    )
+    plain = ["--model", "flickr8k", "-i", str(samples), "-o", str(tmp_path / "p.jsonl")]
+    caption.main([*plain, *wishes])
     plain = [json.loads(line) for line in (tmp_path / "p.jsonl").read_text().splitlines()]
     rows = [json.loads(line) for n in (0, 1) for line in (output / f"0000{n}.jsonl").open()]
     assert [row["key"] for row in rows] == [Path(row["image"]).name for row in plain]
@@ -138,8 +142,35 @@ def test_captions_are_those_of_the_plain_command(
         assert row["score"] == pytest.approx(expected["score"], abs=1e-3)
         assert row["familiar"] == pytest.approx(expected["familiar"], abs=1e-2)
         assert row["error"] is None
-    code, messages = run_caption(monkeypatch, capsys, *given[:-4], "--shard-size", 5)
-    assert code == 2 and "another run: its settings differ: beam was 3, now it is None" in messages
+        found = [one["caption"] for one in row["captions"]]
+        assert found == [one["caption"] for one in expected["captions"]]
+    assert any(row["caption"].startswith("samples, ") for row in rows)
+    for fewer, what in ((wishes[2:], "beam was 3"), (wishes[:5] + wishes[6:], "sentence was True")):
+        code, messages = run_caption(monkeypatch, capsys, *given, *fewer)
+        assert code == 2 and f"another run: its settings differ: {what}, now" in messages
+
+
+def test_wishes_in_parquet_for_photos_in_a_tar_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture, tmp_path: Path
+) -> None:
+    """The folder of a photo in a tar file is its folder there, or else that file."""
+    coffee, camera = (ROOT / "samples" / name for name in ("coffee.jpg", "cameraman.jpg"))
+    with tarfile.open(tmp_path / "a.tar", "w") as archive:
+        archive.add(coffee, "drinks/coffee.jpg")
+        archive.add(camera, "camera.jpg")
+    write_tar(tmp_path / "b.tar", ["broken.jpg"])  # no photo: the columns are the same
+    monkeypatch.chdir(tmp_path)
+    given = ["*.tar", "-o", "out", "--model", "flickr8k", "--workers", 1, "--format", "parquet"]
+    wishes = ["--template", "{folder}: {caption}", "--top", 3]
+    code, messages = run_caption(monkeypatch, capsys, *given, *wishes)
+    assert code == 1 and "2 of 3 photos have captions" in messages
+    tables = [parquet.read_table(tmp_path / "out" / f"{name}.parquet") for name in "ab"]
+    assert tables[0].schema == tables[1].schema
+    rows = tables[0].to_pylist()
+    assert [row["key"] for row in rows] == ["drinks/coffee.jpg", "camera.jpg"]
+    assert [row["caption"].partition(": ")[0] for row in rows] == ["drinks", "a.tar"]
+    assert [len(row["captions"]) for row in rows] == [3, 3]
+    assert all(row["captions"][0]["caption"] == row["caption"] for row in rows)
 
 
 @pytest.mark.parametrize(
@@ -154,6 +185,11 @@ def test_captions_are_those_of_the_plain_command(
         (["samples", "-o", "full"], "full is a file, where a folder is needed"),
         (["samples", "-o", "others"], "others holds b_stats.json, but no _run.json"),
         (["-o", "out"], "--shards wants an input"),
+        (["samples", "-o", "out", "--unsure", "0.2"], "--unsure isn't for --shards: each row has"),
+        (["samples", "-o", "out", "--image=a.jpg"], "--image isn't for --shards: the input is"),
+        (["samples", "-o", "out", "--resume"], "--resume isn't for --shards: the same command"),
+        (["samples", "-o", "out", "--template", "{word}"], "there is no field {word}"),
+        (["samples", "-o", "out", "--top", "8", "--beam", "3"], "--top 8 wants a --beam at least"),
     ],
 )
 def test_what_cannot_be_is_told_in_a_sentence(

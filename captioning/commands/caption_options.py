@@ -89,6 +89,11 @@ def add_wording(add: Callable[..., Any]) -> None:
         help="the most words of a caption (greedy models "
         "decode with --beam 5 then, as a beam prefers captions that end in time)",
     )
+    add_text(add)
+
+
+def add_text(add: Callable[..., Any]) -> None:
+    """The options on what becomes of a caption's words: `Wording`."""
     add_neutral(add)
     add("--sentence", action="store_true", help="a capital first, a full stop last")
     add(
@@ -112,7 +117,13 @@ def add_wording(add: Callable[..., Any]) -> None:
         help="an empty caption, as decorative pictures have for an alt text, for photos less "
         "familiar than this (0.02: in which the model sees nothing that it knows)",
     )
-    add("--top", type=int, default=1, metavar="N", help="with --format jsonl: the N best captions")
+    add(
+        "--top",
+        type=int,
+        default=1,
+        metavar="N",
+        help="the N best captions, in rows that are JSON (or Parquet, with --shards)",
+    )
 
 
 def add_results(add: Callable[..., Any]) -> None:
@@ -186,17 +197,28 @@ def add_what_is_there(add: Callable[..., Any]) -> None:
     )
 
 
-def check_arguments(options: argparse.Namespace) -> None:
-    """Choose the format, and raise `CaptioningError` for values that don't fit each other."""
+def check_wording(options: argparse.Namespace) -> None:
+    """Raise `CaptioningError` for values of `add_wording` that can't be."""
     from captioning.inference.settings import WIDEST_BEAM
     from captioning.output.wording import check_template
 
-    choose_format(options)
     check_decoding(options)
     check_at_least(options, 1, "max_words", "max_characters", "max_pixels")
     check_range(options, "top", 1, WIDEST_BEAM)
     check_range(options, "decorative", 0, 1)
     check_template(options.template)
+    refuse(
+        (
+            options.beam is not None and options.top > options.beam,
+            f"--top {options.top} wants a --beam at least as wide",
+        ),
+    )
+
+
+def check_arguments(options: argparse.Namespace) -> None:
+    """Choose the format, and raise `CaptioningError` for values that don't fit each other."""
+    choose_format(options)
+    check_wording(options)
     unsure, a_file_a_photo = options.unsure is not None, options.format in PHOTO_FILES
     refuse(
         (
@@ -214,10 +236,6 @@ def check_arguments(options: argparse.Namespace) -> None:
         (
             options.top > 1 and options.format != "jsonl",
             "--top wants --format jsonl: the other formats have one caption per photo",
-        ),
-        (
-            options.beam is not None and options.top > options.beam,
-            f"--top {options.top} wants a --beam at least as wide",
         ),
         (
             options.resume and options.overwrite,

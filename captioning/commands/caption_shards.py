@@ -4,26 +4,47 @@ import argparse
 import os
 from collections.abc import Sequence
 
+from captioning.commands.caption_options import add_text, check_wording
 from captioning.commands.options import (
     DEFAULT_MODEL,
     add_decoding,
     add_max_pixels,
-    add_neutral,
     add_runtime,
     add_weights,
-    check_at_least,
-    check_decoding,
     command_parser,
-    decoding_of,
     model_folder,
 )
 from captioning.commands.shards import add_shards, check_shards, input_of, place_of, report, run
+from captioning.errors import CaptioningError, command_line
 
 EXAMPLES = {
     "--shards 'tars/*.tar' -o captions/": "one worker a processor",
     "--shards s3://b/tars -o s3://b/captions --distributor ray --ray-address auto": "on a cluster",
     "--shards list.txt -o captions/ --shard-index $SLURM_ARRAY_TASK_ID/100": "as a job array",
+    "--shards photos/ -o captions/ --sentence --max-characters 125": "alt texts",
 }
+
+_CONVERT = f"convert a model of another project first: {command_line('convert')}"
+
+NOT_FOR_SHARDS = {
+    "--recursive": "folders are read with those below them",
+    "-i": "the input is what follows --shards",
+    "--image": "the input is what follows --shards",
+    "--resume": "the same command goes on by itself",
+    "--overwrite": "name another output with -o",
+    "--existing": "a photo has its row in the output, and nothing beside it",
+    "--short-names": "a photo has its row in the output, and nothing beside it",
+    "--embed": "photos stay as they are; copy a folder's with the plain command",
+    "--dry-run": "try the plain command on a few photos",
+    "--unsure": "each row has its score; which share is least sure is known of all rows together",
+    "--attention": "it shows a single photo",
+    "--explain": "it shows a single photo",
+    "--tokenizer": _CONVERT,
+    "--encoder": _CONVERT,
+    "--padding": _CONVERT,
+    "--max-length": _CONVERT,
+}
+"""The plain command's options that make no sense here, and what to do."""
 
 
 def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> argparse.Namespace:
@@ -46,22 +67,29 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
     add_decoding(add)
     add("--ban", default="", metavar="WORD,WORD", help="words that captions must not contain")
     add("--max-words", type=int, metavar="N", help="the most words of a caption")
-    add_neutral(add)
+    add_text(parser.add_argument_group("what the captions say").add_argument)
     # What `settle_model` asks of the plain command's options.
-    parser.set_defaults(top=1, attention=None, explain=None, max_characters=None, decorative=None)
+    parser.set_defaults(attention=None, explain=None)
     parser.set_defaults(tokenizer=None, encoder=None, max_length=None)
-    return parser.parse_args(arguments)
+    parser.allow_abbrev = False  # --image would be --image-column
+    options, unknown = parser.parse_known_args(arguments)
+    for option in unknown:
+        name = option.partition("=")[0]
+        if name in NOT_FOR_SHARDS:
+            raise CaptioningError(f"{name} isn't for --shards: {NOT_FOR_SHARDS[name]}")
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}")
+    return options
 
 
 def main(arguments: Sequence[str] | None = None, program: str | None = None) -> int:
     """Do the shards that are missing; 0 if each photo has its caption, otherwise 1."""
     options = parse_arguments(arguments, program)
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from captioning.commands.caption import settle_model
+    from captioning.commands.caption import settle_model, wished, wording_of
 
     check_shards(options)
-    check_decoding(options)
-    check_at_least(options, 1, "max_words", "max_pixels")
+    check_wording(options)
     settle_model(options)
     if options.format == "parquet":
         import pyarrow  # noqa: F401  before anything is written
@@ -73,15 +101,14 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
 
     models = [read_model_folder(folder) for folder in options.model]
     options.runtime = choose_runtime(models, options.weights, options.runtime)
-    decoding = decoding_of(options) | {
-        "max_words": options.max_words,
-        "ban": tuple(filter(None, options.ban.split(","))),
-    }
+    decoding = wished(options)
+    decoding["ban"] = tuple(filter(None, decoding["ban"]))
     task = CaptionTask(
         tuple(place_of(model.folder) for model in models),
         tuple(digest_of_model(str(model.folder)) for model in models),
         tuple(decoding.items()),
-        options.neutral,
+        wording_of(options),
+        options.top,
         options.max_pixels,
         options.weights,
         options.runtime,

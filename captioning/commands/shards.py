@@ -134,6 +134,11 @@ def _distributor(options: argparse.Namespace) -> "Distribute":
 
         from captioning.shards import ray_tasks
 
+        if not options.ray_address:
+            print(
+                "Ray is started on this machine, for this run; --ray-address names a cluster",
+                file=sys.stderr,
+            )
         gpu = getattr(options, "runtime", None) == "keras"
 
         def by_ray(work: Any, shards: Any) -> "Iterator[Outcome]":

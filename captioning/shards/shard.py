@@ -67,7 +67,7 @@ def photo_at(source: str, key: str) -> Photo:
         place = key
     if is_local(place):
         return Path(place.removeprefix("file://"))
-    return PackedPhoto(Path(key), (place,), _fetch)
+    return PackedPhoto(Path(place), (place,), _fetch)
 
 
 def _in_paths(shard: Shard) -> Iterator[tuple[str, Photo]]:
@@ -85,7 +85,7 @@ def _in_tar(shard: Shard) -> Iterator[tuple[str, Photo]]:
                             f"two photos in {shard.source} have the key {member.name}"
                         )
                     seen.add(member.name)
-                    yield member.name, _photo_in(archive, member)
+                    yield member.name, _photo_in(archive, member, shard.source)
                 file.seek(archive.offset)
                 if file.read(512) != _NO_BLOCK:
                     raise DamagedError("it has no end, and may be half there")
@@ -102,7 +102,7 @@ def _members(archive: tarfile.TarFile) -> Iterator[tarfile.TarInfo]:
             yield member
 
 
-def _photo_in(archive: tarfile.TarFile, member: tarfile.TarInfo) -> PackedPhoto:
+def _photo_in(archive: tarfile.TarFile, member: tarfile.TarInfo, source: str) -> PackedPhoto:
     if member.size > LARGEST_PHOTO:
         return unreadable(member.name, f"{member.size:,} bytes are more than {LARGEST_PHOTO:,}")
     content = archive.extractfile(member)
@@ -110,7 +110,7 @@ def _photo_in(archive: tarfile.TarFile, member: tarfile.TarInfo) -> PackedPhoto:
     raw = content.read()
     if len(raw) < member.size:
         raise DamagedError(f"it ends within {member.name}")
-    return PackedPhoto(Path(member.name), (raw,), _itself)
+    return PackedPhoto(Path(source, member.name), (raw,), _itself)
 
 
 def _in_parquet(shard: Shard) -> Iterator[tuple[str, Photo]]:
@@ -153,7 +153,7 @@ def row_photo(source: str, row: int, image: Any, key: Any) -> tuple[str, Photo]:
         key = path if isinstance(path, str) and path else f"{stem}-{row + 1:06d}"
     name = str(key)
     if isinstance(content, bytes):
-        return name, PackedPhoto(Path(name), (content,), _itself)
+        return name, PackedPhoto(Path(source, name), (content,), _itself)
     if isinstance(path, str) and path:
         return name, photo_at(source.rpartition("/")[0], path)
     return name, unreadable(name, "the row holds no photo")

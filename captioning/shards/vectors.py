@@ -56,6 +56,11 @@ class FeaturesTask:
             "precision": self.precision,
         }
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names in a row."""
+        return ("key", "error")
+
     def load(self) -> "VectorMaker":
         """Load the encoder, computing with one thread. Raises `CaptioningError` if it's another."""
         encoder = self._encoder()

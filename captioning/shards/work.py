@@ -41,6 +41,11 @@ class Maker(Protocol):
 class Task(Hashable, Protocol):
     """What is to be made; travels to the workers, and is the same value for the same results."""
 
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names in a row."""
+        ...
+
     def settings(self) -> dict[str, Any]:
         """All that the results depend on, for JSON: another output is refused for others."""
         ...
@@ -187,7 +192,7 @@ def _write(
     counts = journal.counts()
     for kind in counts:
         folder.take(journal.array(kind), f"{shard.name}.{kind}")
-    folder.write(f"{shard.name}.{job.format}", as_bytes(rows, job.format))
+    folder.write(f"{shard.name}.{job.format}", as_bytes(rows, job.format, job.task.columns))
     stats = {
         "shard": shard.name,
         "input": shard.source,
