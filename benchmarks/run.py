@@ -78,7 +78,8 @@ def comparisons(arguments: argparse.Namespace, step: str) -> Iterator["Compariso
         sizes = {"photos": 20, "few": 2} if small else {}
         yield from compare_decoding(SHIPPED, rounds=rounds, **sizes)
     elif step == "critic":
-        yield from compare_choosing(JUDGED, rounds=rounds, **({"photos": 16} if small else {}))
+        sizes = {"photos": 16, "training": 100} if small else {}
+        yield from compare_choosing(JUDGED, rounds=rounds, **sizes)
     else:
         with tempfile.TemporaryDirectory() as folder:
             photos = some_photos(arguments, Path(folder))

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from pycocoevalcap.bleu.bleu import Bleu
 
+from captioning.data.cider import CiderD
 from captioning.errors import CaptioningError
 from captioning.evaluation import scores as scores_module
 from captioning.evaluation.meteor import has_java
 from captioning.evaluation.scores import score_captions
-from captioning.training.cider import CiderD
 
 REFERENCES = {
     "a.jpg": ["a dog runs on the grass", "the brown dog is running fast"],

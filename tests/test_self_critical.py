@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from pycocoevalcap.cider.cider import Cider
 
+from captioning.data.cider import CiderD
 from captioning.data.prepared import read_prepared
 from captioning.data.text import END, START
 from captioning.inference.description import read_description
 from captioning.inference.search import sample
 from captioning.inference.settings import DecodingSettings
 from captioning.inference.trained_model import load_trained_model
-from captioning.training.cider import CiderD
 from captioning.training.mean_weights import copy_model, update_mean_weights
 from captioning.training.rewards import CiderRewards
 from captioning.training.self_critical import advantages

@@ -73,11 +73,13 @@ class SharedCaptioner:
         self._encoded: OrderedDict[str, tuple[np.ndarray, np.ndarray | None]] = OrderedDict()
         model = captioner.trained_model
         self.name = model.folder.name
-        self.own_beam = captioner.decoder.settings().beam
+        settings = captioner.decoder.settings()
+        self.own_beam = settings.beam
         self.max_words = model.max_length
         # What the captions of a project were made with: another model makes them anew.
         about = [self.name, str(model.description.get("trained_at", ""))]
-        self.signature = " ".join([*about, *["neutral"] * neutral])
+        near = settings.neighbours > 0
+        self.signature = " ".join([*about, *["neutral"] * neutral, *["neighbours"] * near])
 
     def warm_up(self) -> None:
         """Load and compile the encoder, by an empty photo, before the first real one."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from captioning.commands.options import (
     DEFAULT_MODEL,
+    add_neighbours_data,
     add_neutral,
     add_runtime,
     add_weights,
@@ -62,6 +63,7 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
     add_weights(add)
     add_runtime(add)
     add_neutral(add)
+    add_neighbours_data(add)
     add("--port", type=int, default=7860, help="of the page (default: %(default)s)")
     add(
         "--host",
@@ -106,7 +108,13 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
         project, PhotoFolders(options.photos, options.recursive, dropped), options.corrections
     )
     captioner = SharedCaptioner(
-        load(folder, weights=options.weights, runtime=options.runtime), options.neutral
+        load(
+            folder,
+            weights=options.weights,
+            runtime=options.runtime,
+            neighbours=options.neighbours,
+        ),
+        options.neutral,
     )
     desk = Desk(settings, captioner)
     learning = Learning(desk, LearningSettings(folder, models_folder(), how_to_install("train")))

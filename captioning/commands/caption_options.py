@@ -9,6 +9,7 @@ from captioning.commands.options import (
     DEFAULT_MODEL,
     add_decoding,
     add_max_pixels,
+    add_neighbours,
     add_neutral,
     add_runtime,
     add_weights,
@@ -81,6 +82,7 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
 def add_wording(add: Callable[..., Any]) -> None:
     """The options on how to decode."""
     add_decoding(add)
+    add_neighbours(add)
     add("--ban", default="", metavar="WORD,WORD", help="words that captions must not contain")
     add(
         "--max-words",

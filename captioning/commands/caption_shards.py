@@ -69,7 +69,7 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
     add("--max-words", type=int, metavar="N", help="the most words of a caption")
     add_text(parser.add_argument_group("what the captions say").add_argument)
     # What `settle_model` asks of the plain command's options.
-    parser.set_defaults(attention=None, explain=None)
+    parser.set_defaults(attention=None, explain=None, neighbours=None, neighbours_weight=None)
     parser.set_defaults(tokenizer=None, encoder=None, max_length=None)
     parser.allow_abbrev = False  # --image would be --image-column
     options, unknown = parser.parse_known_args(arguments)

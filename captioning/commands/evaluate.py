@@ -13,6 +13,7 @@ from captioning.commands.options import (
     add_data,
     add_decoding,
     add_exclude_flickr8k,
+    add_neighbours,
     add_neutral,
     add_runtime,
     add_weights,
@@ -56,6 +57,7 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
     add_runtime(add)
     add("--split", default="dev", help="train, dev, test, or with --images all (default: dev)")
     add_decoding(add)
+    add_neighbours(add)
     add_neutral(add)
     add(
         "--compare",
@@ -227,9 +229,14 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     from captioning.inference.loading import load
 
     # The model, or the ensemble of several; then the one to compare with.
-    captioners = [load(*options.model, weights=options.weights, runtime=options.runtime)]
+    by = {
+        "weights": options.weights,
+        "runtime": options.runtime,
+        "neighbours": options.neighbours,
+    }
+    captioners = [load(*options.model, **by)]
     if options.compare:
-        captioners.append(load(options.compare, weights=options.weights, runtime=options.runtime))
+        captioners.append(load(options.compare, **by))
     decoding = decoding_of(options)
     # Photos are encoded once for both models, so with the views of the one that wants more.
     views = max(captioner.decoder.settings(**decoding).views for captioner in captioners)

@@ -156,6 +156,30 @@ def add_critic(add: Callable[..., Any]) -> None:
     )
 
 
+def add_neighbours(add: Callable[..., Any]) -> None:
+    """--neighbours and its weight: the data whose captions choose, and how much they count."""
+    add_neighbours_data(add)
+    add(
+        "--neighbours-weight",
+        type=float,
+        metavar="W",
+        help="with --neighbours: what the agreement, 0 to 1, is multiplied with beside the mean "
+        "log-probability a word (default: 1.5)",
+    )
+
+
+def add_neighbours_data(add: Callable[..., Any]) -> None:
+    """--neighbours: the data whose captions choose."""
+    add(
+        "--neighbours",
+        type=path,
+        metavar="DATA",
+        help="of a beam's captions take one that agrees with those of the nearest training photos "
+        f"in this folder, which `{command_line('features')}` wrote; beside the critic, if there is "
+        "one",
+    )
+
+
 def add_neutral(add: Callable[..., Any]) -> None:
     """--neutral: captions that don't guess people's gender."""
     add(
@@ -173,6 +197,7 @@ def decoding_of(options: argparse.Namespace) -> dict[str, Any]:
         "no_repeat": options.no_repeat,
         "views": options.views,
         "critic": options.critic,
+        "neighbours": options.neighbours_weight,
     }
 
 
@@ -187,6 +212,7 @@ def check_decoding(options: argparse.Namespace, own_beam: int | None = None) -> 
     check_range(options, "beam", 1, WIDEST_BEAM)
     check_range(options, "length_penalty", -STEEPEST, STEEPEST)
     check_range(options, "critic", 0, HEAVIEST)
+    check_range(options, "neighbours_weight", 0, HEAVIEST)
     check_at_least(options, 0, "no_repeat")
     check_views(options)
     # Greedy search keeps one hypothesis, so a length penalty would change nothing, silently.
@@ -196,6 +222,12 @@ def check_decoding(options: argparse.Namespace, own_beam: int | None = None) -> 
         raise CaptioningError("--length-penalty ranks the hypotheses of a beam; give --beam too")
     if options.critic and greedy:
         raise CaptioningError("--critic chooses among the hypotheses of a beam; give --beam too")
+    if options.neighbours_weight is not None and options.neighbours is None:
+        raise CaptioningError("--neighbours-weight wants --neighbours, the folder of training data")
+    if options.neighbours and greedy:
+        raise CaptioningError(
+            "--neighbours chooses among the hypotheses of a beam; give --beam too"
+        )
 
 
 def check_views(options: argparse.Namespace) -> None:

@@ -105,7 +105,17 @@ def load_model(options: argparse.Namespace) -> "Captioner":
     if options.tokenizer is None:
         from captioning.inference.loading import load
 
-        return load(*options.model, weights=options.weights, runtime=options.runtime)
+        return load(
+            *options.model,
+            weights=options.weights,
+            runtime=options.runtime,
+            neighbours=options.neighbours,
+        )
+    if options.neighbours:
+        raise CaptioningError(
+            "--neighbours wants a model's folder; make one of these files with: "
+            f"{command_line('convert')}"
+        )
     if options.runtime == "onnx":
         raise CaptioningError("--runtime onnx: a network of another project is run by Keras")
     from captioning.inference.other_models import load_other

@@ -89,7 +89,7 @@ def choose_on_dev(
     captioner: "Captioner", prepared: "Prepared", critic: Any, beam: int
 ) -> "WeightChoice":
     """Decode dev with a beam, and choose the weight by the captions' CIDEr."""
-    from captioning.training.cider import CiderD
+    from captioning.data.cider import CiderD
     from captioning.training.critic_weight import choose_weight
 
     names = prepared.splits["dev"]

@@ -5,9 +5,8 @@ from typing import Any
 import numpy as np
 
 from captioning.data.prepared import Prepared
-from captioning.errors import CaptioningError
 from captioning.inference.captioner import Captioner
-from captioning.vision.encoders import UNKNOWN_WEIGHTS
+from captioning.inference.model_folder import check_vectors_fit
 
 PHOTOS_AT_ONCE = 250
 """The grids of so many photos are in memory while a split is captioned."""
@@ -53,12 +52,4 @@ def read_inputs(
 
 def check_encoder_fits(captioner: Captioner, prepared: Prepared) -> None:
     """Raise `CaptioningError` when the vectors were made by another encoder than the model's."""
-    made_by, wanted = prepared.features.made_by, captioner.trained_model.encoder
-    for key in wanted:
-        if key == "weights" and UNKNOWN_WEIGHTS in (made_by.get(key), wanted[key]):
-            continue  # files of other projects don't tell
-        if made_by.get(key) != wanted[key]:
-            raise CaptioningError(
-                f"the vectors were made with {key} {made_by.get(key)!r}, but the model in "
-                f"{captioner.trained_model.folder} was trained with {wanted[key]!r}"
-            )
+    check_vectors_fit(captioner.trained_model, prepared.features.made_by)

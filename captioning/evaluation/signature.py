@@ -79,6 +79,8 @@ def _decoder(settings: DecodingSettings) -> dict[str, Any]:
         parts["norepeat"] = settings.no_repeat
     if settings.critic:
         parts["critic"] = settings.critic
+    if settings.neighbours:
+        parts["neighbours"] = settings.neighbours
     return {**parts, "views": max(1, settings.views)}
 
 

@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
 from captioning.data.text import MARKERS, PADDING, START
-from captioning.errors import CaptioningError, command_line
-from captioning.inference.critic import Critic
+from captioning.errors import CaptioningError
+from captioning.inference.choosing import Judges
 from captioning.inference.model_folder import ModelFolder
 from captioning.inference.search import Hypothesis, Watch, search
 from captioning.inference.settings import DecodingOptions, DecodingSettings
@@ -66,35 +66,28 @@ class CaptionDecoder:
     """Decodes captions of photos from their vectors, and grids where the model reads them.
 
     trained_model: the first of the models that decide together; its decoding defaults hold;
-    critic: its critic, or None.
+    judges: what chooses among a beam's captions beside their probability.
     """
 
     def __init__(
-        self, trained_model: ModelFolder, steps: Steps, critic: Critic | None = None
+        self, trained_model: ModelFolder, steps: Steps, judges: Judges | None = None
     ) -> None:
         self.trained_model = trained_model
         self.reads_grids = steps.reads_grids
         self._steps = steps
-        self._critic = critic
+        self._judges = judges or Judges()
 
     def settings(self, **decoding: Any) -> DecodingSettings:
         """How to decode, the model's own way where nothing is asked for.
 
-        decoding: the fields of `DecodingOptions`. Raises `CaptioningError` when a critic is asked
-        for and the model has none.
+        decoding: the fields of `DecodingOptions`. Raises `CaptioningError` when a critic or
+        neighbours are asked for and there are none.
         """
-        model = self.trained_model
-        settings = DecodingOptions(**decoding).resolve(
+        model, asked = self.trained_model, DecodingOptions(**decoding)
+        settings = asked.resolve(
             model.decoding, model.tokenizer, model.max_length, self.reads_grids
         )
-        if self._critic is not None:
-            return settings
-        if decoding.get("critic"):
-            raise CaptioningError(
-                f"{model.folder} has no critic; train it with: {command_line('train')} --critic "
-                f"{model.folder}"
-            )
-        return replace(settings, critic=0.0)
+        return self._judges.settle(settings, asked, str(model.folder))
 
     def decode(
         self, vectors: np.ndarray, grids: np.ndarray | None = None, **decoding: Any
@@ -133,9 +126,7 @@ class CaptionDecoder:
                 f"what the model in {self.trained_model.folder} computes is not finite: its "
                 "weights are damaged; train it again"
             )
-        if self._critic is None or not settings.critic:
-            return found
-        return choose(found, self._critic, vectors, settings.critic)
+        return self._judges.choose(found, vectors, settings, self.text)
 
     def _decode_batch(
         self,
@@ -228,23 +219,3 @@ class CaptionDecoder:
     def text(self, hypothesis: Hypothesis) -> str:
         """The words of a hypothesis."""
         return self.trained_model.tokenizer.decode(hypothesis.tokens)
-
-
-def choose(
-    found: list[list[Hypothesis]], critic: Critic, vectors: np.ndarray, weight: float
-) -> list[list[Hypothesis]]:
-    """The hypotheses of each photo by score + weight * the critic's cosine, best first.
-
-    vectors: (photos, D).
-    """
-    cosines = critic.cosines(vectors, [[h.tokens for h in own] for own in found])
-    return [
-        [
-            own[place]
-            # Equal ones stay in the beam's order.
-            for place in np.argsort(
-                [-h.score - weight * c for h, c in zip(own, fits, strict=True)], kind="stable"
-            )
-        ]
-        for own, fits in zip(found, cosines, strict=True)
-    ]

@@ -3,17 +3,20 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from captioning.decoders.ensemble import Ensemble, ModelSteps
 from captioning.decoders.kinds import PREFIX
 from captioning.errors import CaptioningError, command_line
 from captioning.inference.caption_decoder import CaptionDecoder
 from captioning.inference.captioner import Captioner
+from captioning.inference.choosing import Judges
 from captioning.inference.critic import read_critic
 from captioning.inference.description import check_ensemble
 from captioning.inference.familiarity import read_familiarity
 from captioning.inference.model_folder import (
     ModelFolder,
+    check_vectors_fit,
     is_exported,
     load_onnx_steps,
     read_model_folder,
@@ -22,24 +25,54 @@ from captioning.inference.models import find_model
 from captioning.vision.encoders import UNKNOWN_WEIGHTS, Encoder, PhotoEncoder
 from captioning.vision.onnx_encoder import load_onnx_encoder
 
+if TYPE_CHECKING:
+    from captioning.inference.neighbours import Neighbours
+
 RUNTIMES = ("onnx", "keras")
 
 
-def load(*folders: str | Path, weights: str = "imagenet", runtime: str | None = None) -> Captioner:
+def load(
+    *folders: str | Path,
+    weights: str = "imagenet",
+    runtime: str | None = None,
+    neighbours: str | Path | None = None,
+) -> Captioner:
     """The captioner of a model's folder, or of several that decide together by the mean of their
     probabilities.
 
     folders: also names of models that come with the project ("flickr8k"); weights: of the encoder,
-    as in `load_encoder`; they are read at the first photo. runtime: as in `choose_runtime`. Raises
-    `CaptioningError` when a part of a folder is missing or doesn't fit the others, and for models
-    of different encoders or vocabularies.
+    as in `load_encoder`; they are read at the first photo. runtime: as in `choose_runtime`.
+    neighbours: a folder of prepared data, whose training photos' captions choose among a beam's.
+    Raises `CaptioningError` when a part of a folder is missing or doesn't fit the others, and for
+    models of different encoders or vocabularies.
     """
     models = [read_model_folder(find_model(Path(folder))) for folder in folders]
     # What doesn't fit is told before Keras is imported.
     check_ensemble({str(model.folder): model.description for model in models})
-    if choose_runtime(models, weights, runtime) == "onnx":
-        return load_onnx(models)
-    return load_keras(models, weights)
+    runtime = choose_runtime(models, weights, runtime)
+    near = None if neighbours is None else read_neighbours(models[0], Path(neighbours))
+    return load_onnx(models, near) if runtime == "onnx" else load_keras(models, weights, near)
+
+
+def read_neighbours(model: ModelFolder, data: Path) -> "Neighbours":
+    """The training photos of prepared data.
+
+    Raises `CaptioningError` as `read_prepared`, and for vectors of another encoder than the
+    model's.
+    """
+    # Imported where it's asked for: most photos are captioned without it.
+    from captioning.data.prepared import read_prepared
+    from captioning.inference.neighbours import Neighbours
+
+    prepared = read_prepared(data)
+    try:
+        check_vectors_fit(model, prepared.features.made_by)
+    except CaptioningError as error:
+        raise CaptioningError(
+            f"--neighbours {data}: {error}; make them with: {command_line('features')} --like "
+            f"{model.folder}"
+        ) from None
+    return Neighbours(prepared)
 
 
 def choose_runtime(models: Sequence[ModelFolder], weights: str, runtime: str | None) -> str:
@@ -62,21 +95,24 @@ def choose_runtime(models: Sequence[ModelFolder], weights: str, runtime: str | N
     return "onnx"
 
 
-def load_onnx(models: Sequence[ModelFolder]) -> Captioner:
+def load_onnx(models: Sequence[ModelFolder], neighbours: "Neighbours | None" = None) -> Captioner:
     """The captioner of exported models. Raises `CaptioningError` as `load` does."""
     first = models[0]
     ensemble = Ensemble([load_onnx_steps(model) for model in models])
     load_encoder = partial(load_onnx_encoder, first.encoder, first.folder)
-    return _captioner(first, ensemble, load_encoder, in_threads=True)
+    return _captioner(first, ensemble, load_encoder, neighbours, in_threads=True)
 
 
-def load_keras(models: Sequence[ModelFolder], weights: str) -> Captioner:
+def load_keras(
+    models: Sequence[ModelFolder], weights: str, neighbours: "Neighbours | None" = None
+) -> Captioner:
     """The captioner of Keras' models. weights, and what is raised, as in `load`."""
     from captioning.backend import import_keras
 
     import_keras()
     ensemble = Ensemble([_keras_steps(model) for model in models])
-    return _captioner(models[0], ensemble, partial(load_encoder_of, models[0], weights))
+    load_encoder = partial(load_encoder_of, models[0], weights)
+    return _captioner(models[0], ensemble, load_encoder, neighbours)
 
 
 def _keras_steps(about: ModelFolder) -> ModelSteps:
@@ -94,11 +130,12 @@ def _captioner(
     model: ModelFolder,
     ensemble: Ensemble,
     load_encoder: Callable[[], PhotoEncoder],
+    neighbours: "Neighbours | None",
     in_threads: bool = False,
 ) -> Captioner:
     familiarity = read_familiarity(model.folder, model.encoder["vector_size"])
     critic = read_critic(model.folder, model.encoder["vector_size"], model.tokenizer.size)
-    decoder = CaptionDecoder(model, ensemble, critic)
+    decoder = CaptionDecoder(model, ensemble, Judges(critic, neighbours))
     return Captioner(decoder, load_encoder, familiarity, in_threads)
 
 

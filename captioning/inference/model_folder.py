@@ -9,7 +9,7 @@ from captioning.decoders.kinds import READ_GRIDS
 from captioning.decoders.onnx_steps import STEP, OnnxSteps, has_graphs
 from captioning.errors import CaptioningError, command_line
 from captioning.inference.description import DESCRIPTION, read_description
-from captioning.vision.encoders import grid_shape
+from captioning.vision.encoders import UNKNOWN_WEIGHTS, grid_shape
 from captioning.vision.onnx_encoder import has_onnx_encoder
 
 
@@ -42,6 +42,21 @@ def read_model_folder(folder: Path) -> ModelFolder:
         description["decoding"],
         description,
     )
+
+
+def check_vectors_fit(about: ModelFolder, made_by: dict[str, Any]) -> None:
+    """Raise `CaptioningError` when vectors were made by another encoder than the model's.
+
+    made_by: the signature of the encoder that made them.
+    """
+    for key, wanted in about.encoder.items():
+        if key == "weights" and UNKNOWN_WEIGHTS in (made_by.get(key), wanted):
+            continue  # files of other projects don't tell
+        if made_by.get(key) != wanted:
+            raise CaptioningError(
+                f"the vectors were made with {key} {made_by.get(key)!r}, but the model in "
+                f"{about.folder} was trained with {wanted!r}"
+            )
 
 
 def is_exported(about: ModelFolder) -> bool:

@@ -15,7 +15,10 @@ STEEPEST = 100
 """The most that a length power may be, up or down."""
 
 HEAVIEST = 100
-"""The most that a critic's weight may be."""
+"""The most that the weight of a critic, or of neighbours, may be."""
+
+NEIGHBOURS = 1.5
+"""The weight of neighbours where none is asked for. Chosen on dev."""
 
 SUPPRESSED = (PADDING, START, UNKNOWN)
 """Tokens that no caption may hold."""
@@ -31,7 +34,7 @@ class DecodingSettings:
     never generated; views: so many of `views.VIEWS` of each photo decide together, for decoders
     that read grids; 0 for others; prefix: tokens that every caption begins with, even suppressed
     ones; critic: the weight of a critic's cosine beside a caption's mean log-probability, 0 for
-    none.
+    none; neighbours: that of the consensus with the nearest training photos' captions.
     """
 
     max_words: int
@@ -42,6 +45,7 @@ class DecodingSettings:
     views: int = 1
     prefix: tuple[int, ...] = ()
     critic: float = 0.0
+    neighbours: float = 0.0
 
     def __str__(self) -> str:
         views = f", {self.views} views a photo" if self.views > 1 else ""
@@ -49,7 +53,8 @@ class DecodingSettings:
         if self.beam == 1 and not self.no_repeat:
             return f"greedy{views}"
         critic = f", critic {self.critic}" if self.critic else ""
-        return f"beam {self.beam}, length power {self.length_power}{rule}{views}{critic}"
+        near = f", neighbours {self.neighbours}" if self.neighbours else ""
+        return f"beam {self.beam}, length power {self.length_power}{rule}{views}{critic}{near}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +73,7 @@ class DecodingOptions:
     views: int | None = None
     prefix: str = ""
     critic: float | None = None
+    neighbours: float | None = None
 
     def resolve(
         self, defaults: Mapping[str, Any], tokenizer: Tokenizer, max_length: int, reads_grids: bool
@@ -95,6 +101,7 @@ class DecodingOptions:
             views=(self.views or defaults.get("views", 1)) if reads_grids else 0,
             prefix=prefix,
             critic=defaults.get("critic", 0.0) if self.critic is None else self.critic,
+            neighbours=NEIGHBOURS if self.neighbours is None else self.neighbours,
         )
 
 

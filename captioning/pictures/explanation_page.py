@@ -112,9 +112,11 @@ def _tree(explanation: Explanation, shown: Callable[[int], str]) -> str:
     if explanation.tree is None:
         return NO_TREE
     label = f"The tree of what the beam kept; it ends in the {len(explanation.best)} captions below"
-    few = ""
-    if explanation.settings.critic:
-        few = " A critic then chose among the finished ones."
+    few, settings = "", explanation.settings
+    judges = ["a critic"] * (settings.critic > 0)
+    judges += ["the captions of similar training photos"] * (settings.neighbours > 0)
+    if judges:
+        few = f" Then {' and '.join(judges)} helped to choose among the finished ones."
     drawn = draw_tree(explanation.tree, shown, label)
     # tabindex: a region that scrolls must be reachable by keyboard.
     return (

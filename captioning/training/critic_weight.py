@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from captioning.inference.caption_decoder import choose
+from captioning.inference.choosing import in_order
 from captioning.inference.critic import Critic
 from captioning.inference.search import Hypothesis
 
@@ -42,11 +42,14 @@ def choose_weight(
     found: each photo's hypotheses in the beam's order; vectors: (photos, D); ciders: for each photo
     the CIDEr of its hypotheses by their tokens.
     """
+    cosines = critic.cosines(vectors, [[h.tokens for h in own] for own in found])
     table = np.array(
         [
             [
                 own[first[0].tokens]
-                for own, first in zip(ciders, choose(found, critic, vectors, weight), strict=True)
+                for own, first in zip(
+                    ciders, in_order(found, [weight * c for c in cosines]), strict=True
+                )
             ]
             for weight in WEIGHTS
         ]

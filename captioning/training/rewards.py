@@ -1,8 +1,8 @@
 """The reward of a sampled caption in self-critical training."""
 
+from captioning.data.cider import CiderD
 from captioning.data.prepared import Prepared
 from captioning.data.text import END, MARKERS
-from captioning.training.cider import CiderD
 
 
 class CiderRewards:
