@@ -10,10 +10,11 @@ import pytest
 
 from captioning.data.prepared import read_prepared
 from captioning.errors import CaptioningError
-from captioning.inference.caption_decoder import choose
+from captioning.inference.choosing import Judges
 from captioning.inference.critic import CRITIC, TYPES, Critic, read_critic, write_critic
 from captioning.inference.loading import load
 from captioning.inference.search import Hypothesis
+from captioning.inference.settings import DecodingSettings
 from captioning.inference.trained_on import trained_on
 from captioning.training.critic import ContrastiveLoss, CriticSettings, build_critic, weights_of
 from captioning.training.critic_weight import choose_weight
@@ -73,14 +74,17 @@ def test_the_loss_of_two_pairs_by_hand() -> None:
 def test_the_best_sum_comes_first_and_without_weight_the_beam_s_order_stays() -> None:
     vectors = np.eye(D, dtype=np.float32)[[1, 2]]
     found = [[Hypothesis((4,), -1.0), Hypothesis((5,), -1.5), Hypothesis((6,), -2.0)]] * 2
-    critic = knowing_critic()
+
+    def chosen(weight: float) -> list[list[Hypothesis]]:
+        settings = DecodingSettings(max_words=9, beam=3, critic=weight)
+        return Judges(knowing_critic()).choose(found, vectors, settings, str)
 
     def first(weight: float) -> list[int]:
-        return [own[0].tokens[0] for own in choose(found, critic, vectors, weight)]
+        return [own[0].tokens[0] for own in chosen(weight)]
 
     assert first(0.2) == [4, 4] and first(0.3) == [5, 4] and first(0.6) == [5, 6]
-    assert choose(found, critic, vectors, 0) == found
-    assert [h.tokens[0] for h in choose(found, critic, vectors, 0.6)[1]] == [6, 4, 5]
+    assert chosen(0) == found
+    assert [h.tokens[0] for h in chosen(0.6)[1]] == [6, 4, 5]
 
 
 def test_the_weight_is_that_with_the_best_cider() -> None:
