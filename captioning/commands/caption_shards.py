@@ -37,6 +37,8 @@ NOT_FOR_SHARDS = {
     "--embed": "photos stay as they are; copy a folder's with the plain command",
     "--dry-run": "try the plain command on a few photos",
     "--unsure": "each row has its score; which share is least sure is known of all rows together",
+    "--neighbours": "workers don't have the training data",
+    "--neighbours-weight": "workers don't have the training data",
     "--attention": "it shows a single photo",
     "--explain": "it shows a single photo",
     "--tokenizer": _CONVERT,
