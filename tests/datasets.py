@@ -194,23 +194,57 @@ def parquet(folder: Path) -> None:
         )
 
 
-def huggingface(folder: Path) -> None:
-    """What `datasets.DatasetDict.save_to_disk` writes, without what isn't read."""
+def write_arrow(path: Path, table: object, rows_at_once: int = 3) -> None:
+    """An Arrow stream in several batches, as `datasets` writes it."""
     import pyarrow
 
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with (
+        pyarrow.OSFile(str(path), "wb") as file,
+        pyarrow.ipc.new_stream(file, table.schema) as stream,
+    ):
+        stream.write_table(table, max_chunksize=rows_at_once)
+
+
+def save_to_disk(folder: Path, tables: list[object], split: str | None = None) -> None:
+    """What `datasets.Dataset.save_to_disk` writes, an Arrow file a table.
+
+    split: the one it was loaded as, which it keeps whatever is done with it.
+    """
+    names = [f"data-{n:05d}-of-{len(tables):05d}.arrow" for n in range(len(tables))]
+    for name, table in zip(names, tables, strict=True):
+        write_arrow(folder / name, table)
+    state = {"_data_files": [{"filename": name} for name in names], "_split": split}
+    state |= {"_fingerprint": "df5a43b2c4775d8f", "_format_columns": None, "_format_type": None}
+    (folder / "state.json").write_text(json.dumps(state, indent=2))
+    (folder / "dataset_info.json").write_text('{"citation": "", "features": {}}')
+
+
+def huggingface(folder: Path) -> None:
+    """What `datasets.DatasetDict.save_to_disk` writes of one split that was shared out."""
     for split, names in SPLITS.items():
-        here = folder / split
-        here.mkdir(parents=True)
-        table = arrow_table(names)
-        with (
-            pyarrow.OSFile(str(here / "data-00000-of-00001.arrow"), "wb") as file,
-            pyarrow.ipc.new_stream(file, table.schema) as stream,
-        ):
-            stream.write_table(table, max_chunksize=3)
-        state = {"_data_files": [{"filename": "data-00000-of-00001.arrow"}], "_split": split}
-        (here / "state.json").write_text(json.dumps(state))
-        (here / "dataset_info.json").write_text("{}")
-    (folder / "dataset_dict.json").write_text(json.dumps({"splits": list(SPLITS)}))
+        split = split.replace("dev", "validation")
+        half = (len(names) + 1) // 2
+        tables = [arrow_table(names[:half]), arrow_table(names[half:])]
+        save_to_disk(folder / split, tables, split="train")
+    names = ["train", "validation", "test"]
+    (folder / "dataset_dict.json").write_text(json.dumps({"splits": names}))
+
+
+def huggingface_cache(folder: Path) -> None:
+    """A dataset in the cache of `datasets`: the photos are files, elsewhere."""
+    import pyarrow
+
+    photos = write_photos(folder / "downloads")
+    here = folder / "generator" / "default" / "0.0.0"
+    for split, names in SPLITS.items():
+        images = [{"bytes": None, "path": str(photos / name)} for name in names]
+        kind = pyarrow.struct({"bytes": pyarrow.binary(), "path": pyarrow.string()})
+        captions = pyarrow.array([CAPTIONS[name] for name in names])
+        table = pyarrow.table({"image": pyarrow.array(images, kind), "caption": captions})
+        write_arrow(here / f"generator-{split}.arrow", table)
+    write_arrow(here / "cache-0f1e.arrow", table)  # of a function that was mapped over it
+    (here / "dataset_info.json").write_text(json.dumps({"splits": dict.fromkeys(SPLITS, {})}))
 
 
 def folder(folder: Path) -> None:
@@ -237,6 +271,7 @@ WRITERS: dict[str, tuple[str, Callable[[Path], None]]] = {
     "JSON lines": ("table", table_jsonl),
     "Parquet": ("table", parquet),
     "huggingface": ("huggingface", huggingface),
+    "huggingface's cache": ("huggingface", huggingface_cache),
     "folder": ("folder", folder),
 }
 """{what: (the format's name, writes it into a folder)}"""

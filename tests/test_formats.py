@@ -1,6 +1,7 @@
 """Datasets in every format: recognised, read the same, refused by place; photos inside of files."""
 
 import argparse
+import io
 import json
 import shutil
 import sys
@@ -22,7 +23,17 @@ from captioning.errors import CaptioningError
 from captioning.vision.extraction import extract_features
 from captioning.vision.images import load_array
 from tests.conftest import ROOT
-from tests.datasets import CLEAN, PHOTOS, SPLITS, WRITERS, photo_bytes, table, write_photos
+from tests.datasets import (
+    CAPTIONS,
+    CLEAN,
+    PHOTOS,
+    SPLITS,
+    WRITERS,
+    photo_bytes,
+    save_to_disk,
+    table,
+    write_photos,
+)
 from tests.runs import CountingEncoder
 
 
@@ -170,6 +181,108 @@ def test_a_dataset_without_dev_gets_one_of_train(tmp_path: Path) -> None:
     assert "aren't train, dev or test: 1 (third part)" in read(tmp_path).report()
 
 
+def arrow(rows: list[dict]) -> object:
+    """A table of rows."""
+    import pyarrow
+
+    return pyarrow.Table.from_pylist(rows)
+
+
+def test_photos_without_a_path_are_called_as_a_column_says(tmp_path: Path) -> None:
+    rows = [
+        {"image": {"bytes": photo_bytes(name)}, "caption": CAPTIONS[name], "filename": name}
+        for name in PHOTOS
+    ]
+    save_to_disk(tmp_path, [arrow(rows)])
+    dataset = read(tmp_path)
+    assert dataset.captions == CLEAN
+    assert "aren't train, dev or test" not in dataset.report()  # the folder's name is no split
+
+
+def test_photos_without_any_name_are_kept_apart_in_three_splits(tmp_path: Path) -> None:
+    for split, names in SPLITS.items():
+        rows = [{"image": {"bytes": photo_bytes(n)}, "caption": CAPTIONS[n]} for n in names]
+        save_to_disk(tmp_path / split, [arrow(rows)])
+    (tmp_path / "dataset_dict.json").write_text("{}")
+    dataset = read(tmp_path)
+    assert len(dataset.photos) == 12
+    assert {s: len(names) for s, names in dataset.splits.items()} == {
+        "train": 8,
+        "dev": 2,
+        "test": 2,
+    }
+    for name, captions in dataset.captions.items():
+        number = PHOTOS.index(f"{captions[0].split()[-1]}.jpg")
+        assert dataset.photo(name).read_bytes() == photo_bytes(PHOTOS[number])
+
+
+@pytest.mark.parametrize("what", ["huggingface", "Parquet"])
+def test_a_name_that_a_file_has_several_times_is_one_photo_if_they_are_alike(
+    what: str, tmp_path: Path
+) -> None:
+    def row(name: str, photo: str) -> dict:
+        caption = f"a dog number {photo[:-4]}"
+        return {"image": {"bytes": photo_bytes(photo), "path": name}, "caption": caption}
+
+    # cats/1.jpg and dogs/1.jpg, of which `datasets` keeps 1.jpg, and the first one twice.
+    rows = [
+        row("1.jpg", "1.jpg"),
+        row("2.jpg", "2.jpg"),
+        row("1.jpg", "3.jpg"),
+        row("1.jpg", "1.jpg"),
+    ]
+    if what == "huggingface":
+        save_to_disk(tmp_path, [arrow(rows[:3]), arrow(rows[2:])])
+    else:
+        from pyarrow.parquet import write_table
+
+        write_table(arrow(rows), tmp_path / "a.parquet", row_group_size=2)
+    dataset = read(tmp_path)
+    assert len(dataset.photos) == 3
+    for name, captions in dataset.captions.items():
+        photo = f"{captions[0].split()[-1]}.jpg"
+        assert dataset.photo(name).read_bytes() == photo_bytes(photo)
+        assert set(captions) == {f"a dog number {photo[:-4]}"}
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "arrow"])
+def test_captions_may_be_objects_with_their_text(ending: str, tmp_path: Path) -> None:
+    sentences = {n: [{"raw": c, "tokens": c.split()} for c in CAPTIONS[n]] for n in PHOTOS}
+    if ending == "jsonl":
+        write_photos(tmp_path)
+        rows = ({"filename": name, "sentences": own} for name, own in sentences.items())
+        (tmp_path / "my.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    else:
+        image = {name: {"bytes": photo_bytes(name), "path": name} for name in PHOTOS}
+        rows = [{"image": image[name], "sentences": own} for name, own in sentences.items()]
+        save_to_disk(tmp_path, [arrow(rows)])
+    assert read(tmp_path).captions == CLEAN
+
+
+def test_shards_of_three_splits_with_the_same_names_are_kept_apart(tmp_path: Path) -> None:
+    for split, names in SPLITS.items():
+        (tmp_path / split).mkdir()
+        with tarfile.open(tmp_path / split / "00000.tar", "w") as archive:
+            for number, name in enumerate(names):
+                for ending, content in (
+                    ("jpg", photo_bytes(name)),
+                    ("txt", CAPTIONS[name][0].encode()),
+                ):
+                    member = tarfile.TarInfo(f"{number:09d}.{ending}")
+                    member.size = len(content)
+                    archive.addfile(member, io.BytesIO(content))
+    dataset = read(tmp_path)
+    assert {s: len(names) for s, names in dataset.splits.items()} == {
+        "train": 8,
+        "dev": 2,
+        "test": 2,
+    }
+    for name, captions in dataset.captions.items():
+        photo = f"{captions[0].split()[-1]}.jpg"
+        assert len(captions) == 1
+        assert dataset.photo(name).read_bytes() == photo_bytes(photo)
+
+
 def test_shards_with_the_same_names_are_kept_apart(tmp_path: Path) -> None:
     WRITERS["webdataset"][1](tmp_path)
     shutil.copy(tmp_path / "train-0.tar", tmp_path / "train-2.tar")
@@ -194,7 +307,7 @@ BROKEN = {
     "TSV": ("my.tsv", "filename\tcaption\n1.jpg\ta\tb\n", "line 2: expected .* got 3 columns"),
     "JSON lines": ("my.jsonl", '{"file_name": "1.jpg", "text": "a"}\n{"a": 1}', "line 2: expected"),
     "Parquet": ("data/dev-00000-of-00001.parquet", "PAR1 no more", "the file: cannot be read"),
-    "huggingface": ("dev/data-00000-of-00001.arrow", "no arrow", "the file: cannot be read"),
+    "huggingface": ("train/data-00001-of-00002.arrow", "no arrow", "the file: cannot be read"),
     "webdataset": ("val-0.tar", "no tar", "the shard is damaged or compressed"),
     "folder": ("dev/9.txt", "caf\udce9", "line 1: not UTF-8"),
 }
@@ -225,9 +338,9 @@ def test_a_broken_member_of_a_shard_is_named(tmp_path: Path, content: bytes) -> 
 def test_a_stranger_in_the_state_of_a_dataset_reaches_no_other_folder(tmp_path: Path) -> None:
     WRITERS["huggingface"][1](tmp_path / "data")
     state = {"_data_files": [{"filename": "../../secret.arrow"}]}
-    (tmp_path / "data" / "dev" / "state.json").write_text(json.dumps(state))
+    (tmp_path / "data" / "train" / "state.json").write_text(json.dumps(state))
     (tmp_path / "secret.arrow").write_text("no")
-    with pytest.raises(CaptioningError, match=r"data/dev/secret.arrow, the file: cannot be read"):
+    with pytest.raises(CaptioningError, match=r"data/train/secret.arrow, the file: cannot be read"):
         read(tmp_path / "data")
 
 

@@ -29,8 +29,13 @@ _USUAL_NAMES = {
 }
 """The columns, in the order of preference, that are taken where none are named."""
 
+_FILE_NAMES = ("file_name", "filename", "image_name", "img_name", "image_path", "filepath", "path")
+
 _NUMBERED = re.compile(r"(?:caption|comment|sentence|description|text)[ _-]?\d+", re.IGNORECASE)
 """Columns of several captions a photo: caption_0, caption_1."""
+
+_TEXT_KEYS = ("raw", "caption", "text")
+"""Where an object among the captions holds its text: Karpathy's sentences have it as "raw"."""
 
 _IMAGE_ENDING = r"\.(?:jpe?g|png|gif|webp|bmp|tiff?)"
 
@@ -121,7 +126,7 @@ def object_rows(value: Any, columns: Columns) -> list[CaptionRow] | None:
     except KeyError:
         return None
     name = value[image]
-    texts = [text for key in captions for text in _texts(value[key])]
+    texts = [text for key in captions for text in texts_in(value[key])]
     is_valid = isinstance(name, str) and name and texts and all(isinstance(t, str) for t in texts)
     if not is_valid or "" in texts and len(texts) == 1:
         return None
@@ -129,8 +134,20 @@ def object_rows(value: Any, columns: Columns) -> list[CaptionRow] | None:
     return [CaptionRow(name, t, own_split if isinstance(own_split, str) else "") for t in texts]
 
 
-def _texts(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
+def texts_in(value: Any) -> list[Any]:
+    """The captions of a cell: a text, a list of texts, or objects that hold such as "raw"."""
+    found: list[Any] = []
+    for each in value if isinstance(value, list) else [value]:
+        if isinstance(each, dict):
+            each = next((each[key] for key in _TEXT_KEYS if key in each), each)
+        found.extend(each if isinstance(each, list) else [each])
+    return found
+
+
+def name_column(header: list[str], but: str) -> str:
+    """The column of the photos' names where the column `but` holds photos without; "" for none."""
+    lower = {name.strip().lower(): name for name in reversed(header) if name != but}
+    return next((lower[usual] for usual in _FILE_NAMES if usual in lower), "")
 
 
 def choose_columns(header: list[str], columns: Columns) -> tuple[str, tuple[str, ...], str]:

@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-from captioning.data.arrow import parquet_rows
+from captioning.data.arrow import PackedPhotos, parquet_rows
 from captioning.data.captions import json_line_rows, table_rows
 from captioning.data.source import BrokenRow, CaptionRow, Columns, Listing, Rows, Source
 from captioning.data.splits import split_in_name
 from captioning.errors import CaptioningError
 from captioning.files.text import read_lossy
-from captioning.vision.packed import PackedPhoto
 
 WHAT = "a .csv, .tsv, .jsonl or .parquet with a column of photos and one of captions"
 
@@ -30,12 +29,12 @@ def read(files: list[Path], root: Path, columns: Columns) -> Source:
             f"{root} has several tables: {', '.join(str(path) for path in files[:5])}; name one "
             "with --data"
         )
-    packed: dict[str, PackedPhoto] = {}
+    packed = PackedPhotos()
     rows = (row for path in files for row in _rows(path, root, columns, packed))
-    return Source("table", files, rows, root, packed)
+    return Source("table", files, rows, root, packed.photos)
 
 
-def _rows(path: Path, root: Path, columns: Columns, packed: dict[str, PackedPhoto]) -> Rows:
+def _rows(path: Path, root: Path, columns: Columns, packed: PackedPhotos) -> Rows:
     split = split_in_name(path.stem)
     # Names are meant from the table's own folder, where that is one below.
     folder = path.parent.relative_to(root).as_posix() if path.is_relative_to(root) else "."
@@ -49,7 +48,7 @@ def _rows(path: Path, root: Path, columns: Columns, packed: dict[str, PackedPhot
         yield CaptionRow(image, caption, own_split or split)
 
 
-def _rows_of(path: Path, columns: Columns, packed: dict[str, PackedPhoto]) -> Rows:
+def _rows_of(path: Path, columns: Columns, packed: PackedPhotos) -> Rows:
     ending = path.suffix.lower()
     if ending == ".parquet":
         return parquet_rows(path, columns, packed)

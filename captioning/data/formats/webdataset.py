@@ -15,7 +15,7 @@ from captioning.data.photos import IMAGE_ENDINGS
 from captioning.data.source import BrokenRow, CaptionRow, Columns, Listing, Rows, Source
 from captioning.data.splits import split_in_name
 from captioning.files.text import split_lines
-from captioning.vision.packed import PackedPhoto
+from captioning.vision.packed import PackedPhoto, free_name
 
 WHAT = "*.tar with photo.jpg and photo.txt or photo.json in it"
 
@@ -75,8 +75,7 @@ def _sample_rows(
     if not photos:
         return
     name, offset, size = sample.members[photos[0]]
-    if name in packed:  # another shard has a photo of this name
-        name = f"{shard.stem}/{name}"
+    name = free_name(name, shard, packed)  # another shard may have a photo of this name
     packed[name] = PackedPhoto(shard, (offset, min(size, _LARGEST_PHOTO)), read_member)
     for ending in ("txt", "caption", "json"):
         if ending in sample.members:
