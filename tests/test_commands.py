@@ -70,6 +70,20 @@ def test_console_and_scripts_have_the_same_options(command: str) -> None:
         texts.append(text.replace(f"usage: CALL {command} ", "usage: CALL "))
     assert texts[0] == texts[1] == texts[2]
     assert "--" in texts[0]
+    assert f"examples: CALL {command}" in texts[0]  # each command shows how it is called
+    assert "None" not in texts[0] and "False" not in texts[0]
+
+
+def test_help_tells_the_defaults_of_fine_tuning() -> None:
+    text = words(console("train", "--help").stdout)
+    for told in (
+        "transformer 15; with --finetune: merge 3, attention 4, transformer 3)",
+        "0.0007; with --finetune: merge 1e-05, attention 3e-06, transformer 1e-05)",
+        "transformer 32; with --finetune: 32)",
+        "(default: 4; with --finetune: 3)",
+        "captions sampled per photo (default: 5)",
+    ):
+        assert told in text
 
 
 def module(*arguments: str) -> subprocess.CompletedProcess:

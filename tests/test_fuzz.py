@@ -1,7 +1,7 @@
 """Whatever is in a file, reading it gives a value or the project's own error, never another.
 
-A few inputs a reader here; 13,000 each under the marker `nightly`. What once failed is kept as
-an example of its reader.
+A few inputs a reader here; 13,000 each under the marker `nightly`, and 100,000 of datasets in
+all formats. What once failed is kept as an example of its reader.
 """
 
 import json
@@ -49,7 +49,7 @@ from tests.old_pickles import (
 )
 from tests.pickle_attacks import attacks
 
-FEW, MANY = 60, 13_000
+FEW, MANY, DATASETS = 60, 13_000, 100_000
 
 
 @cache
@@ -464,4 +464,4 @@ def test_a_reader_gives_a_value_or_our_error(reader: Callable) -> None:
 @pytest.mark.nightly
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.__name__)
 def test_a_reader_gives_a_value_or_our_error_many_times(reader: Callable) -> None:
-    try_inputs(reader, MANY)
+    try_inputs(reader, DATASETS if reader is fuzz_datasets else MANY)

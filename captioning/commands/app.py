@@ -13,6 +13,7 @@ from captioning.commands.options import (
     add_runtime,
     add_weights,
     check_range,
+    command_parser,
     model_folder,
     path,
     refuse,
@@ -31,14 +32,17 @@ LOCAL = ("127.0.0.1", "localhost", "::1")
 PROJECT = "captions.sqlite"
 """The project file in the folder of the photos."""
 
+EXAMPLES = {
+    "holiday/": "photos where they are; then open http://127.0.0.1:7860",
+    "holiday/ --recursive --neutral": "those below it, too; people without a guess at their gender",
+    "": "photos that are dropped on the page",
+}
+
 
 def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> argparse.Namespace:
     """The command line; program: how help calls the command."""
-    parser = argparse.ArgumentParser(
-        prog=program,
-        description=__doc__,
-        epilog=f"Its packages: {how_to_install('app')}",
-    )
+    more = f"Its packages: {how_to_install('app')}"
+    parser = command_parser("app", program, __doc__, EXAMPLES, more)
     add = parser.add_argument
     add(
         "photos",

@@ -4,7 +4,7 @@ import argparse
 import dataclasses
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from datetime import timedelta
 from pathlib import Path
@@ -41,14 +41,7 @@ EXAMPLES = {
 
 def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> argparse.Namespace:
     """The command line; program: how help calls the command."""
-    parser = command_parser(
-        "train",
-        program,
-        __doc__,
-        EXAMPLES,
-        "With --finetune other defaults hold for --epochs, --batch-size, --learning-rate and "
-        "--patience; they are in captioning/training/settings.py.",
-    )
+    parser = command_parser("train", program, __doc__, EXAMPLES)
     add_start(parser.add_argument)
     add_model(parser.add_argument)
     add_optimisation(parser.add_argument)
@@ -71,7 +64,12 @@ def add_start(add: Callable[..., Any]) -> None:
         choices=["cider"],
         help="self-critical fine-tuning of --initial on CIDEr instead of cross-entropy",
     )
-    add("--samples", type=int, help="with --finetune: captions sampled per photo (default: 5)")
+    add(
+        "--samples",
+        type=int,
+        help="with --finetune: captions sampled per photo "
+        f"(default: {FINETUNING['merge'].samples})",
+    )
     add(
         "--teacher",
         type=model_folder,
@@ -158,12 +156,17 @@ def add_optimisation(add: Callable[..., Any]) -> None:
 
 
 def own(setting: str) -> str:
-    """The defaults of a setting, for help: one, or that of each decoder."""
-    defaults = {decoder: getattr(settings, setting) for decoder, settings in SETTINGS.items()}
-    values = {str(value) for value in defaults.values()}
-    if len(values) == 1:
-        return f"(default: {values.pop()})"
-    return f"(default: {', '.join(f'{decoder} {value}' for decoder, value in defaults.items())})"
+    """The defaults of a setting, for help: one or that of each decoder, and of fine-tuning."""
+
+    def of(kinds: Mapping[str, TrainingSettings | FinetuningSettings]) -> str:
+        values = {decoder: str(getattr(settings, setting)) for decoder, settings in kinds.items()}
+        if len(set(values.values())) == 1:
+            return next(iter(values.values()))
+        return ", ".join(f"{decoder} {value}" for decoder, value in values.items())
+
+    if not hasattr(FINETUNING["merge"], setting) or of(FINETUNING) == of(SETTINGS):
+        return f"(default: {of(SETTINGS)})"
+    return f"(default: {of(SETTINGS)}; with --finetune: {of(FINETUNING)})"
 
 
 def main(arguments: Sequence[str] | None = None, program: str | None = None) -> int:
