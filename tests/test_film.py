@@ -14,7 +14,8 @@ from captioning.evaluation.predictions import caption_photos
 from captioning.pictures.figures import BLUE, INK, ORANGE
 from captioning.pictures.film_strip import MOST, chosen, draw_film
 from captioning.training.checkpoint import Progress
-from captioning.training.film import read_film, watched
+from captioning.training.few_photos import FewPhotos
+from captioning.training.film import read_film
 
 
 @pytest.mark.parametrize("decoder", ["merge", "attention", "transformer"])
@@ -22,15 +23,15 @@ def test_a_training_leaves_the_captions_of_four_dev_photos_after_each_epoch(
     decoder: str, grids_models: dict[str, Path], grids_folder: Path
 ) -> None:
     folder, prepared = grids_models[decoder], read_prepared(grids_folder)
-    film = read_film(folder)
+    film, filmed = read_film(folder), FewPhotos(prepared).filmed
     epochs = json.loads((folder / "captioner.json").read_text())["training"]["epochs"]
     assert list(film) == list(range(1, epochs + 1))
     for row in film.values():
-        assert list(row) == watched(prepared)
-    assert len(watched(prepared)) == 4 and set(watched(prepared)) <= set(prepared.splits["dev"])
+        assert list(row) == filmed
+    assert len(filmed) == 4 and set(filmed) <= set(prepared.splits["dev"])
     # The model that was kept says what the film says of its epoch.
     best = json.loads((folder / "captioner.json").read_text())["training"]["best_epoch"]
-    found = caption_photos(load(folder), prepared, watched(prepared), beam=1)
+    found = caption_photos(load(folder), prepared, filmed, beam=1)
     assert film[best] == {name: caption for name, (caption, _) in found.items()}
 
 

@@ -103,6 +103,13 @@ def add_start(add: Callable[..., Any]) -> None:
         help="the photos, of which film.png shows four with their captions after each epoch; where "
         "they aren't, film.csv alone is written (default: %(default)s)",
     )
+    add(
+        "--log-dir",
+        type=path,
+        metavar="FOLDER",
+        help="write each epoch's losses and scores there for TensorBoard (pip install tensorboard; "
+        "tensorboard --logdir FOLDER)",
+    )
     add("--resume", action="store_true", help="continue an interrupted training")
     add("--overwrite", action="store_true", help="replace a trained model in --output")
 
@@ -199,6 +206,7 @@ def train(options: argparse.Namespace) -> int:
 
     import_keras()
     from captioning.training.distribution import distribute, is_first_process
+    from captioning.training.records import Watch
     from captioning.training.run import train_model
     from captioning.training.starting_point import StartingPoint
 
@@ -212,7 +220,12 @@ def train(options: argparse.Namespace) -> int:
     )
     with only_run(options.output) if is_first_process() else nullcontext():
         progress = train_model(
-            prepared, settings, options.output, options.resume, starting_point, say_time_left
+            prepared,
+            settings,
+            options.output,
+            options.resume,
+            starting_point,
+            Watch(options.log_dir, say_time_left),
         )
         if not is_first_process():
             return 0
@@ -268,6 +281,10 @@ def check_arguments(options: argparse.Namespace) -> None:
     check_combinations(options)
     if not (options.resume or options.overwrite or options.critic):
         check_nothing_in_the_way(options.output)
+    if options.log_dir:
+        from captioning.training.event_log import check_log_folder
+
+        check_log_folder(options.log_dir, options.resume, options.overwrite)
 
 
 def check_numbers(options: argparse.Namespace) -> None:

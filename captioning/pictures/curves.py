@@ -4,14 +4,19 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from captioning.pictures.figures import BLUE, INK, ORANGE
+from captioning.pictures.figures import BLUE, GREY, INK, ORANGE
+
+FEW_CIDER = "few_dev_CIDEr"
+"""The column of `history.csv` that is drawn on an axis of its own; older files lack it."""
 
 
 def draw_curves(history: list[dict[str, float]], before: Sequence[dict[str, float]] = ()) -> Figure:
     """The curves of a training over its epochs, with the best epoch marked.
 
-    The loss on train and dev; of a fine-tuning, the reward of the samples and the CIDEr on dev.
+    The loss on train and dev, with the CIDEr of a few dev photos, where it is known, on the right
+    axis; of a fine-tuning, the reward of the samples and the CIDEr on dev.
     history: as `read_history` gives it; before: that of the model which the training started
     from, drawn on the left.
     """
@@ -36,6 +41,19 @@ def _draw_training(axes: Axes, history: list[dict[str, float]]) -> None:
     measure = "CIDEr-D with end tokens" if finetuned else "cross-entropy a word (nats)"
     axes.set(xlabel="epoch", ylabel=measure, title="Fine-tuning" if finetuned else "Training")
     axes.locator_params(axis="x", integer=True)  # no epoch 2.5
+    axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)  # nor, of a single one, epoch 1.02
     axes.margins(y=0.15)
     axes.grid(alpha=0.3)
-    axes.legend()
+    lines = [*axes.lines[:2], *_draw_cider(axes, history)]
+    axes.legend(handles=lines)
+
+
+def _draw_cider(axes: Axes, history: list[dict[str, float]]) -> list[Line2D]:
+    """The CIDEr of a few photos of dev, on an axis of its own; no line where it isn't known."""
+    scored = [row for row in history if FEW_CIDER in row]
+    if not scored:
+        return []
+    right = axes.twinx()
+    right.set_ylabel("CIDEr-D of a few dev photos", color=GREY)
+    epochs, scores = [row["epoch"] for row in scored], [row[FEW_CIDER] for row in scored]
+    return right.plot(epochs, scores, "^--", color=GREY, label=f"CIDEr, last {scores[-1]:.1f}")

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
+from captioning.pictures.curves import FEW_CIDER
 from captioning.training.batches import Batches
 from captioning.training.checkpoint import NotFiniteError, Progress
 from captioning.training.distillation import DistillationBatches
@@ -17,13 +18,14 @@ from captioning.training.settings import TrainingSettings
 def train_epoch(
     model: keras.Model,
     train: Batches | DistillationBatches,
-    dev_loss_of: Callable[[], float],
+    dev_scores_of: Callable[[], dict[str, float]],
     progress: Progress,
     settings: TrainingSettings,
 ) -> None:
     """Train an epoch and add it to the progress. Raises `NotFiniteError` with where it happened.
 
-    dev_loss_of: gives the loss a word on dev of the model as it is when called.
+    dev_scores_of: gives what is measured on dev, of the model as it is when called: "dev_loss", a
+    word's, and whatever else the row of `history.csv` is to have.
     """
     began = time.perf_counter()
     train.start_epoch(progress.epoch)
@@ -47,8 +49,9 @@ def train_epoch(
                 f"the loss is not finite at batch {bar.not_finite_at + 1:,} of epoch "
                 f"{progress.epoch + 1}; lower --learning-rate"
             )
-        dev_loss = dev_loss_of()
-        bar.end(train_loss, dev_loss)
+        dev_scores = dev_scores_of()
+        dev_loss = dev_scores["dev_loss"]
+        bar.end(train_loss, dev_scores)
     # The last step's loss is that of the weights before it: only dev's shows what it made of them.
     if not (np.isfinite(train_loss) and np.isfinite(dev_loss)):
         raise NotFiniteError(
@@ -59,7 +62,7 @@ def train_epoch(
     row = {
         "epoch": progress.epoch,
         "loss": train_loss,
-        "dev_loss": dev_loss,
+        **dev_scores,
         "learning_rate": float(model.optimizer.learning_rate),
         "seconds": round(time.perf_counter() - began, 1),
     }
@@ -105,9 +108,12 @@ class EpochBar:
         same = self._counted == self._keras_counted
         self.loss = keras_mean if same else self._total / self._counted
 
-    def end(self, train_loss: float, dev_loss: float) -> None:
-        """Show the epoch's losses."""
-        self._bar.set_postfix_str(f"loss {train_loss:.3f}, dev loss {dev_loss:.3f}")
+    def end(self, train_loss: float, dev_scores: dict[str, float]) -> None:
+        """Show the epoch's losses, and the CIDEr of a few photos of dev if it is known."""
+        shown = f"loss {train_loss:.3f}, dev loss {dev_scores['dev_loss']:.3f}"
+        if FEW_CIDER in dev_scores:
+            shown += f", CIDEr of a few dev photos {dev_scores[FEW_CIDER]:.1f}"
+        self._bar.set_postfix_str(shown)
 
     def __enter__(self) -> "EpochBar":
         return self

@@ -18,9 +18,11 @@ FINETUNING_COLUMNS = {"epoch", "reward", "dev_CIDEr"}
 
 
 def write_history(folder: Path, history: list[dict[str, float]], name: str = HISTORY) -> None:
-    """Write `history.csv`, or `BEFORE`; the columns are the keys of the first row."""
+    """Write `history.csv`, or `BEFORE`; a column that some epochs lack is empty for them."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, history[0].keys(), lineterminator="\n")
+    # The latest epoch has all columns: a training that began before there was one goes on with it.
+    columns = dict.fromkeys(key for row in reversed(history) for key in row)
+    writer = csv.DictWriter(text, list(columns), restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(history)
     write_text(Path(folder) / name, text.getvalue())
@@ -37,7 +39,11 @@ def read_history(folder: Path, name: str = HISTORY) -> list[dict[str, float]]:
     rows = csv.DictReader(io.StringIO(read_text(path, "the history")))
     try:
         history = [
-            {key: int(value) if key == "epoch" else float(value) for key, value in row.items()}
+            {
+                key: int(value) if key == "epoch" else float(value)
+                for key, value in row.items()
+                if value != ""
+            }
             for row in rows
         ]
     except (ValueError, TypeError, csv.Error) as error:

@@ -7,7 +7,6 @@ ends with the same weights as an uninterrupted one.
 
 from collections.abc import Callable
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 
 import keras
@@ -27,6 +26,7 @@ from captioning.training.epoch import train_epoch
 from captioning.training.losses import loss_evaluator, mean_loss
 from captioning.training.mean_weights import OwnCopy
 from captioning.training.models import compile_for_training, new_model
+from captioning.training.records import EpochRecords
 from captioning.training.settings import TrainingSettings
 from captioning.training.starting_point import NEW_MODEL, StartingPoint
 
@@ -37,7 +37,7 @@ def train(
     folder: Path,
     resume: bool = False,
     starting_point: StartingPoint = NEW_MODEL,
-    after_epoch: Callable[[Progress, keras.Model], None] | None = None,
+    records: EpochRecords | None = None,
 ) -> tuple[keras.Model, Progress]:
     """Train with cross-entropy; returns the model of the best epoch on dev.
 
@@ -67,13 +67,21 @@ def train(
                 [(t.model, starting_point.features_for(t, prepared)) for t in teachers], prepared
             )
         train_batches = DistillationBatches(batches, soft_targets)
-    dev_loss_of = partial(mean_loss, loss_evaluator(model), dev)
+    evaluator, shown = loss_evaluator(model), OwnCopy(model)
+
+    def dev_scores() -> dict[str, float]:
+        scores = {"dev_loss": mean_loss(evaluator, dev)}
+        if records and is_first_process():
+            with alone():
+                scores |= records.score(shown.update())
+        return scores
+
     return run_epochs(
-        lambda: train_epoch(model, train_batches, dev_loss_of, progress, settings),
+        lambda: train_epoch(model, train_batches, dev_scores, progress, settings),
         model,
         progress,
         checkpoint,
-        after_epoch,
+        records,
     )
 
 
@@ -82,14 +90,14 @@ def run_epochs(
     model: keras.Model,
     progress: Progress,
     checkpoint: Checkpoint,
-    after_epoch: Callable[[Progress, keras.Model], None] | None = None,
+    records: EpochRecords | None = None,
     mean: keras.Model | None = None,
 ) -> tuple[keras.Model, Progress]:
     """Call `epoch` until the progress is finished, with a checkpoint after each; the best model.
 
-    after_epoch: is given the model that is scored on dev, too; mean: as in `Checkpoint.write`. Of
-    several processes the first one calls it, and reads the best model; the others give their last
-    one. Raises `NotFiniteError` when `epoch` does before there is a best epoch.
+    records: are given the model that is scored on dev, too; mean: as in `Checkpoint.write`. Of
+    several processes the first one writes them, and reads the best model; the others give their
+    last one. Raises `NotFiniteError` when `epoch` does before there is a best epoch.
     """
     shown = OwnCopy(model)
     while not progress.finished():
@@ -102,7 +110,7 @@ def run_epochs(
             progress.fault = f"{error}. The model of epoch {progress.best_epoch} is kept"
             break
         checkpoint.write(model, progress, mean)
-        if after_epoch and is_first_process():
+        if records and is_first_process():
             with alone():
-                after_epoch(progress, mean or shown.update())
+                records.write(progress, mean or shown.update())
     return checkpoint.best_model(progress) if is_first_process() else model, progress

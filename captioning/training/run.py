@@ -1,7 +1,5 @@
 """A training from its settings to a model's folder with its history and its figures."""
 
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,23 +11,19 @@ from captioning.errors import CaptioningError
 from captioning.inference.familiarity import Familiarity, write_familiarity
 from captioning.inference.trained_model import save_trained_model
 from captioning.inference.trained_on import write_trained_on
-from captioning.pictures.curves import draw_curves
 from captioning.pictures.figures import save_figure
 from captioning.pictures.model_figure import draw_model
 from captioning.training.checkpoint import Checkpoint, Progress
 from captioning.training.distribution import alone, is_first_process
-from captioning.training.film import Film
 from captioning.training.history import BEFORE, HISTORY, read_history, write_history
 from captioning.training.loop import train
+from captioning.training.records import NOBODY, EpochRecords, Watch
 from captioning.training.self_critical import finetune_on_cider
 from captioning.training.settings import FinetuningSettings, TrainingSettings
 from captioning.training.starting_point import NEW_MODEL, StartingPoint
 
 FAMILIAR_PHOTOS = 50_000
 """What the training photos are like is told by so many of them."""
-
-SECONDS_BETWEEN_FIGURES = 30
-"""The curves are redrawn during the training, but not after each epoch of a second or two."""
 
 
 def train_model(
@@ -38,12 +32,12 @@ def train_model(
     output: Path,
     resume: bool = False,
     starting_point: StartingPoint = NEW_MODEL,
-    after_epoch: Callable[[Progress], None] | None = None,
+    watch: Watch = NOBODY,
 ) -> Progress:
     """Train or fine-tune into the folder `output`: the model, its history and its figures.
 
-    `FinetuningSettings` need an initial model and allow no teachers. after_epoch: called after
-    each epoch, to show it. Raises `CaptioningError` as `train` does, and also when the loss is no
+    `FinetuningSettings` need an initial model and allow no teachers. watch: who is told of each
+    epoch. Raises `CaptioningError` as `train` does, and also when the loss is no
     longer finite after the first epoch; the model of the best epoch is then saved all the same.
     Of several processes the first one writes.
     """
@@ -54,13 +48,13 @@ def train_model(
     if not resume:
         checkpoint.remove()
     before = _history_before(output, resume, starting_point) if is_first_process() else []
-    records = _EpochRecords(output, before, Film(prepared, output, resume), after_epoch)
+    records = EpochRecords(prepared, output, resume, before, watch)
     if isinstance(settings, FinetuningSettings):
         model, progress = finetune_on_cider(
-            prepared, settings, output, resume, starting_point, records.write
+            prepared, settings, output, resume, starting_point, records
         )
     else:
-        model, progress = train(prepared, settings, output, resume, starting_point, records.write)
+        model, progress = train(prepared, settings, output, resume, starting_point, records)
     if is_first_process():
         records.draw(progress)
         with alone():
@@ -84,38 +78,6 @@ def _history_before(
     with suppress(CaptioningError):
         return read_history(output, BEFORE)
     return []
-
-
-class _EpochRecords:
-    """Writes history and film after each epoch, and the curves now and then.
-
-    before: the epochs of the model that the training started from.
-    """
-
-    def __init__(
-        self,
-        output: Path,
-        before: list[dict[str, float]],
-        film: Film,
-        after_epoch: Callable[[Progress], None] | None,
-    ) -> None:
-        self._output, self._before, self._film = output, before, film
-        self._after_epoch = after_epoch
-        self._drawn_at = time.monotonic()
-
-    def draw(self, progress: Progress) -> None:
-        """Draw the curves anew."""
-        save_figure(draw_curves(progress.history, self._before), self._output / "curves.png")
-        self._drawn_at = time.monotonic()
-
-    def write(self, progress: Progress, model: keras.Model) -> None:
-        """Record an epoch. model: as it is after it."""
-        write_history(self._output, progress.history)
-        self._film.add(model, progress.epoch)
-        if time.monotonic() - self._drawn_at > SECONDS_BETWEEN_FIGURES:
-            self.draw(progress)
-        if self._after_epoch:
-            self._after_epoch(progress)
 
 
 def _save(

@@ -12,7 +12,6 @@ advantages as sample weights, so Keras' own `fit` does the training.
 
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -48,6 +47,7 @@ from captioning.training.dropout import seed_dropout
 from captioning.training.loop import run_epochs
 from captioning.training.losses import WordLoss
 from captioning.training.mean_weights import OwnCopy, copy_model, update_mean_weights
+from captioning.training.records import EpochRecords
 from captioning.training.rewards import CiderRewards
 from captioning.training.settings import FinetuningSettings
 from captioning.training.starting_point import StartingPoint
@@ -62,7 +62,7 @@ def finetune_on_cider(
     folder: Path,
     resume: bool,
     starting_point: StartingPoint,
-    after_epoch: Callable[[Progress, keras.Model], None] | None = None,
+    records: EpochRecords | None = None,
 ) -> tuple[keras.Model, Progress]:
     """Fine-tune the initial model; returns the mean of its weights up to the best epoch on dev.
 
@@ -102,7 +102,7 @@ def finetune_on_cider(
             print(f"dev CIDEr of the mean weights: {row['dev_CIDEr']:.1f}", file=sys.stderr)
         progress.record(row, row["dev_CIDEr"])
 
-    return run_epochs(epoch, model, progress, checkpoint, after_epoch, mean)
+    return run_epochs(epoch, model, progress, checkpoint, records, mean)
 
 
 def compile_for_finetuning(model: keras.Model, settings: FinetuningSettings) -> None:
