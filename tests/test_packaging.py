@@ -17,6 +17,7 @@ from tests.conftest import ROOT
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 NAME = PROJECT["name"]
+DEV = ["embed", "heic", "parquet", "distributed", "jax", "tensorboard", "dev"]
 LARGEST_WHEEL = 40_000_000
 
 
@@ -35,7 +36,7 @@ def requirements(file: str) -> set[str]:
         ("requirements-parquet.txt", ["parquet"]),
         ("requirements-distributed.txt", ["distributed"]),
         ("requirements-jax.txt", ["jax"]),
-        ("requirements-dev.txt", ["embed", "heic", "parquet", "distributed", "jax", "dev"]),
+        ("requirements-dev.txt", DEV),
     ],
 )
 def test_requirements_files_say_what_the_package_says(file: str, extras: list[str]) -> None:
@@ -76,7 +77,8 @@ def test_the_wheel_is_small_and_brings_code_and_models_alone(wheel: Path) -> Non
     assert "captioning/models/flickr8k/decoder_step.onnx" in names
     assert not [name for name in names if name.endswith("encoder.onnx")]  # the weights of others
     assert "captioning/samples/cat.jpg" in names
-    assert "captioning/evaluation/report.html" in names
+    for part in ("report.html", "report.js"):
+        assert f"captioning/evaluation/{part}" in names
     for page in ("index.html", "desk.css", "main.js"):
         assert f"captioning/app/page/{page}" in names
     assert "captioning/app/project_schema.sql" in names

@@ -2,6 +2,8 @@
 
 import json
 import re
+from base64 import b64encode
+from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -72,7 +74,13 @@ def test_a_report_is_one_page_without_network(report: tuple) -> None:
     decoder, _, path = report
     page = Page(path)
     assert path.stat().st_size < 10_000_000
-    assert not {tag for tag, _ in page.tags} & {"script", "link", "iframe", "object"}
+    assert not {tag for tag, _ in page.tags} & {"link", "iframe", "object", "embed", "form", "base"}
+    assert page.all("script") == [{}], "one script, inside the page"
+    (policy,) = (meta["content"] for meta in page.all("meta") if "http-equiv" in meta)
+    script = re.search(r"<script>(.*)</script>", path.read_text(encoding="utf-8"), re.DOTALL)[1]
+    own = b64encode(sha256(script.encode()).digest()).decode()
+    assert "default-src 'none'; img-src data:;" in policy
+    assert f"script-src 'sha256-{own}';" in policy, "no other script runs"
     pictures = page.all("img")
     assert all(one["src"].startswith("data:image/jpeg;base64,") for one in pictures)
     references = [v for _, own in page.tags for k, v in own.items() if k.endswith("href")]
@@ -84,7 +92,8 @@ def test_a_report_is_one_page_without_network(report: tuple) -> None:
 def test_a_report_is_accessible_to_screen_readers(report: tuple) -> None:
     page = Page(report[2])
     assert page.all("html")[0]["lang"] == "en"
-    assert all(picture["alt"] for picture in page.all("img"))
+    # In the table of all photos each has its name beside it.
+    assert all(picture["alt"] for picture in page.all("img") if "decoding" not in picture)
     assert all(drawing["role"] == "img" and drawing["aria-label"] for drawing in page.all("svg"))
     assert all(head["scope"] in ("row", "col") for head in page.all("th"))
     assert len(page.all("caption")) == len(page.all("table"))
@@ -105,6 +114,7 @@ def test_a_report_fits_a_phone_and_is_legible_in_dark_mode(report: tuple) -> Non
             page = browser.new_page(viewport={"width": 360, "height": 800}, color_scheme=scheme)
             page.goto(report[2].as_uri())
             page.get_by_text("Every epoch as a table").click()
+            assert page.locator("#tools").is_visible(), "its script runs"
             assert page.evaluate("document.documentElement.scrollWidth") == 360
             ink, paper = (
                 [
@@ -117,6 +127,50 @@ def test_a_report_fits_a_phone_and_is_legible_in_dark_mode(report: tuple) -> Non
             )
             assert abs(np.mean(ink) - np.mean(paper)) > 180
             assert (np.mean(paper) < 128) == (scheme == "dark")
+        browser.close()
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="wants chromium")
+def test_all_photos_can_be_sorted_and_filtered_by_keyboard_or_are_a_plain_table(
+    report: tuple,
+) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+    from playwright.sync_api import sync_playwright
+
+    rows = [json.loads(line) for line in (report[1] / "predictions.jsonl").open()]
+    names = [row["photo"] for row in rows]
+    cells = """(place) => [...document.querySelectorAll("#all-rows tbody tr")]
+        .filter((row) => row.checkVisibility()).map((row) => row.cells[place].innerText.trim())"""
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        page = browser.new_page()
+        page.goto(report[2].as_uri())
+        assert page.evaluate(cells, 0) == sorted(names)
+        head = page.locator("#all-rows thead th").filter(has_text=re.compile(r"^\s*CIDEr"))
+        place = head.evaluate("head => head.cellIndex")
+        ciders = [f"{row['CIDEr']:.1f}" for row in sorted(rows, key=lambda row: row["CIDEr"])]
+        head.locator("button").focus()
+        for way, wanted in (("ascending", ciders), ("descending", ciders[::-1])):
+            page.keyboard.press("Enter")
+            assert head.get_attribute("aria-sort") == way
+            assert page.evaluate(cells, place) == wanted
+        assert page.locator("#all-rows [aria-sort]").count() == 1
+        assert page.evaluate("document.activeElement.textContent") == "CIDEr"
+        page.fill("#search", f" {names[3].upper()} ")
+        assert page.evaluate(cells, 0) == [names[3]]
+        assert page.inner_text("#count") == f"1 of {len(rows):,} photos"
+        page.fill("#search", "")
+        page.check("#marked-only")
+        marked = page.locator("#all-rows tbody tr:has(mark)").count()
+        assert len(page.evaluate(cells, 0)) == marked
+        assert page.inner_text("#count").startswith(f"{marked} of")
+        page.uncheck("#marked-only")
+        found = Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+        plain = browser.new_page(java_script_enabled=False)
+        plain.goto(report[2].as_uri())
+        assert plain.locator("#all-rows tbody tr").count() == len(rows)
+        assert not plain.locator("#tools").is_visible() and plain.locator("button").count() == 0
         browser.close()
 
 

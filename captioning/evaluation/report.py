@@ -5,7 +5,9 @@ and missed objects, and attention. `report.html` is the template; here is what f
 """
 
 import math
+from base64 import b64encode
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -28,15 +30,14 @@ from captioning.evaluation.truth import (
     mark_wrong_words,
     words_of_kinds,
 )
-from captioning.files.text import write_text
+from captioning.files.text import read_text, write_text
 from captioning.inference.captioner import Captioner
 from captioning.pictures.attention_maps import overlay_attention, region_name
 from captioning.pictures.curves import draw_curves
 from captioning.training.history import read_history
 from captioning.vision.images import as_data
 
-TEMPLATE = "report.html"
-
+TEMPLATE, SCRIPT = "report.html", "report.js"
 
 PHOTOS_SHOWN = 6
 """So many of the best, of the median and of the worst photos."""
@@ -46,8 +47,12 @@ WORDS_SHOWN = 12
 """So many of the wrong and of the missed words of a kind, and of its confusions."""
 
 
-THUMBNAIL, TILE = 360, 200
-"""Pixels of the longer side of a photo, and of a tile of attention."""
+THUMBNAIL, TILE, SMALL = 360, 200, 96
+"""Pixels of the longer side of a photo, of a tile of attention, of a photo in the table of all."""
+
+
+MOST_SMALL = 2_000
+"""For more photos the table of all has no pictures: they would make the page 10 MB."""
 
 
 def write_report(
@@ -73,7 +78,13 @@ def write_report(
     )
     environment.filters["score"] = lambda value: "–" if value is None else f"{value:.1f}"
     environment.filters["percent"] = lambda value: f"{100 * value:.0f}%"
+    environment.filters["signed"] = lambda value: "–" if value is None else f"{value:+.1f}"
     album = Album(photos)
+    # With a browser's ends of lines: what its hash is of.
+    script = "\n".join(
+        read_text(Path(__file__).with_name(SCRIPT), "the report's script").splitlines()
+    )
+    rows = _rows(result, album)
     page = environment.get_template(TEMPLATE).render(
         summary=result.summary,
         left_out=left_out(result.summary),
@@ -87,6 +98,9 @@ def write_report(
         rates=list(RATES),
         shares=("distinct captions", "word for word in training"),
         attention=_attention(result, captioner, prepared, album),
+        rows=rows,
+        script=script,
+        script_hash=f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}",
         missing=sorted(album.missing),  # after the groups and the attention have opened photos
         photos_folder=photos,
     )
@@ -163,14 +177,21 @@ def _groups(result: Evaluation, ranked: dict[str, list[str]], album: Album) -> l
 
 
 def _card(
-    result: Evaluation, photo: str, kinds: dict[str, dict[str, str]], album: Album
+    result: Evaluation,
+    photo: str,
+    kinds: dict[str, dict[str, str]],
+    album: Album,
+    longest: int = THUMBNAIL,
 ) -> dict[str, Any]:
-    """What the card of a photo shows; with `compare`, the other model's caption too."""
+    """What is shown of a photo; with `compare`, the other model's caption too.
+
+    longest: of its picture's sides, in pixels; 0 for no picture.
+    """
     caption, confidence = result.captions[photo]
     references, other = result.references[photo], result.against
     return {
         "name": photo,
-        "data": album.data(photo, THUMBNAIL),
+        "data": album.data(photo, longest) if longest else None,
         "words": mark_wrong_words(caption, references, kinds),
         # of the mean log-probability: the geometric mean of the probabilities
         "confidence": math.exp(confidence),
@@ -179,6 +200,18 @@ def _card(
         "other": other and mark_wrong_words(other.captions[photo][0], references, kinds),
         "other_cider": other and other.scores.cider.get(photo),
     }
+
+
+def _rows(result: Evaluation, album: Album) -> list[dict[str, Any]]:
+    """The row of each photo in the table of all, by name."""
+    kinds, rows = words_of_kinds(result.objects), []
+    for name in sorted(result.captions):
+        card = _card(result, name, kinds, album, SMALL if len(result.captions) <= MOST_SMALL else 0)
+        scores = (card["cider"], card["other_cider"])
+        known = all(score is not None for score in scores)
+        wrong = sum(is_wrong for _, is_wrong in card["words"])
+        rows.append({**card, "wrong": wrong, "change": scores[0] - scores[1] if known else None})
+    return rows
 
 
 def _ranked(result: Evaluation, count: int = PHOTOS_SHOWN) -> dict[str, list[str]]:
