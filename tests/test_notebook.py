@@ -1,12 +1,14 @@
 """The notebooks run from top to bottom, and are stored with outputs and without logic."""
 
 import ast
+import copy
 import csv
 import os
 import re
 import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import nbformat
@@ -110,6 +112,69 @@ def test_what_is_stored_leaves_out_bars_messages_and_paths() -> None:
     assert [own.text for own in cell.outputs] == ["3 rows in a.csv"]
 
 
+@pytest.mark.parametrize("address", ["", "https://github.com/some-one/some.project"])
+def test_on_colab_the_first_cell_fetches_the_project(
+    notebook: Any, address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sys.path.insert(0, str(ROOT / "docs"))
+    from notebooks import link
+
+    notebook = copy.deepcopy(notebook)
+    link(notebook, "a_name", address)
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "requirements.txt").touch()
+    ran: list[list[str]] = []
+
+    def run(command: list[str], check: bool) -> None:
+        ran.append(command)
+        if command[0] == "git":
+            shutil.copytree(tmp_path / "project", command[-1])
+
+    def upload() -> dict[str, bytes]:
+        shutil.make_archive("image-captions", "zip", tmp_path / "project")
+        return {"image-captions.zip": b""}
+
+    monkeypatch.setattr("subprocess.run", run)
+    for name in ("google", "google.colab"):
+        monkeypatch.setitem(
+            sys.modules, name, SimpleNamespace(files=SimpleNamespace(upload=upload))
+        )
+    monkeypatch.chdir(tmp_path)
+    exec(code_cells(notebook)["colab"].source, {})
+    assert Path.cwd() == tmp_path / "image-captions" and Path("requirements.txt").is_file()
+    cloned = [command for command in ran if command[0] == "git"]
+    assert [command[-2] for command in cloned] == ([address] if address else [])
+    assert ran[-1][-2:] == ["-r", "image-captions/requirements.txt"]
+
+
+def test_the_badge_leads_to_the_project_or_to_colabs_uploads(notebook: Any) -> None:
+    sys.path.insert(0, str(ROOT / "docs"))
+    from notebooks import github_address, link
+
+    for remote in (
+        "https://github.com/some-one/some.project.git\n",
+        "git@github.com:some-one/some.project.git",
+        "ssh://git@github.com/some-one/some.project",
+    ):
+        assert github_address(remote) == "https://github.com/some-one/some.project"
+    for elsewhere in (
+        "",
+        "https://example.org/a/b.git",
+        "https://github.com.example.org/a/b",
+        "/a",
+    ):
+        assert github_address(elsewhere) == ""
+    notebook = copy.deepcopy(notebook)
+    colab = "https://colab.research.google.com"
+    for address, target in (
+        ("https://github.com/a/b", f"{colab}/github/a/b/blob/main/notebooks/name.ipynb"),
+        ("", f"{colab}/#upload=true"),
+    ):
+        link(notebook, "name", address)
+        assert notebook.cells[0].source.startswith("[![Open in Colab]")
+        assert f"({target})" in notebook.cells[0].source
+
+
 def test_defines_no_function_and_no_class(notebook: Any) -> None:
     kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
     for name, cell in code_cells(notebook).items():
@@ -132,10 +197,10 @@ def test_has_the_eight_steps_in_order() -> None:
 
 def test_finds_the_project_from_its_own_folder_too(tmp_path: Path) -> None:
     notebook = copy_project(tmp_path)
-    notebook.cells = [cell for cell in notebook.cells if cell.id == "find-project"]
-    notebook.cells[0].source += "\nprint(Path.cwd())"
+    notebook.cells = [cell for cell in notebook.cells if cell.id in ("colab", "find-project")]
+    notebook.cells[1].source += "\nprint(Path.cwd())"
     execute(notebook, tmp_path)
-    assert notebook.cells[0].outputs[0].text.strip() == str(tmp_path.resolve())
+    assert notebook.cells[1].outputs[0].text.strip() == str(tmp_path.resolve())
 
 
 @pytest.fixture(name="executed", scope="module")
