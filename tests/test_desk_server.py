@@ -285,7 +285,7 @@ def test_files_beside_the_photos_are_written_on_request_alone(tmp_path: Path) ->
         sidecar = folder / f"{first['name']}.txt"
         assert sidecar.read_text(encoding="utf-8") == "a café\n"
         sidecar.write_text("mine")
-        assert desk.ask("/desk/out/sidecars", ask)["existing"] == 1
+        assert "1 of these files exist" in desk.ask("/desk/out/sidecars", ask)["question"]
         assert sidecar.read_text() == "mine"
         desk.ask("/desk/out/sidecars", {**ask, "replace": True})
         assert sidecar.read_text(encoding="utf-8") == "a café\n"
@@ -295,6 +295,60 @@ def test_files_beside_the_photos_are_written_on_request_alone(tmp_path: Path) ->
         with pyexiv2.ImageData(copy.read_bytes()) as found:
             assert "a café" in str(found.read_xmp()["Xmp.dc.description"])
         assert (folder / first["name"]).read_bytes() == original
+
+
+def test_captions_go_into_the_photos_themselves_when_that_is_agreed_to(tmp_path: Path) -> None:
+    pyexiv2 = pytest.importorskip("pyexiv2")
+    folder, project = tmp_path / "photos", tmp_path / "p.sqlite"
+    make_photos(folder, 3)
+    (folder / "twice.jpg").write_bytes((folder / "photo 000.jpg").read_bytes())
+    (folder / "photo 001.jpg").chmod(0o640)
+    ask = {"which": "approved", "replace": False}
+    with served(folder, project) as desk:
+        rows = {row["name"]: row for row in desk.captioned()}
+        for name, caption in (("photo 000.jpg", "a café"), ("photo 001.jpg", "a door")):
+            desk.decide(rows[name]["number"], "edited", caption)
+        before = {path.name: path.read_bytes() for path in folder.iterdir()}
+        assert "changes 3 photo files" in desk.ask("/desk/out/photos", ask)["question"]
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+        said = desk.ask("/desk/out/photos", {**ask, "replace": True})["sentence"]
+        assert said == "3 photos carry their captions."
+        assert {path.name for path in folder.iterdir()} == set(before), "no file is left beside"
+        for name in ("photo 000.jpg", "twice.jpg"):
+            content = (folder / name).read_bytes()
+            with pyexiv2.ImageData(content) as found:
+                assert "a café" in str(found.read_xmp()["Xmp.dc.description"])
+            pixels = [Image.open(io.BytesIO(each)).tobytes() for each in (content, before[name])]
+            assert pixels[0] == pixels[1]
+        assert (folder / "photo 001.jpg").stat().st_mode & 0o777 == 0o640
+        assert (folder / "photo 002.jpg").read_bytes() == before["photo 002.jpg"]
+        assert desk.ask("/desk/undo", {"client": "c"})["row"]["name"] == "photo 001.jpg"
+        desk.decide(rows["photo 001.jpg"]["number"], "edited", "a door")
+        desk.ask("/desk/out/photos", {**ask, "replace": True})
+        (folder / "photo 001.jpg").write_bytes(before["photo 001.jpg"])
+        left = desk.ask("/desk/out/photos", {**ask, "replace": True})["sentence"]
+        assert "photo 001.jpg was left out: its file has changed" in left
+    (folder / "twice.jpg").rename(folder / "new name.jpg")
+    with served(folder, project) as desk:
+        found = {row["name"]: row["caption"] for row in desk.captioned() if not row["gone"]}
+        assert found["photo 000.jpg"] == "a café"
+        assert len(found) == 3, "the copy is still one"
+
+
+def test_a_kill_while_a_caption_is_written_into_a_photo_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("pyexiv2")
+    folder, project = tmp_path / "photos", tmp_path / "p.sqlite"
+    make_photos(folder, 1)
+    with served(folder, project) as desk:
+        (row,) = desk.captioned()
+        desk.decide(row["number"], "edited", "my words")
+        monkeypatch.setattr(background.Project, "replaced", lambda *given: None)  # it never came
+        desk.ask("/desk/out/photos", {"which": "approved", "replace": True})
+    with served(folder, project) as desk:
+        (row,) = desk.captioned()
+        assert (row["state"], row["caption"]) == ("edited", "my words")
 
 
 def test_elsewhere_only_with_the_token(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+import os
+import shutil
 import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from captioning.app.desk import Desk
+from captioning.app.photos import content_of
 from captioning.app.project import DONE
 from captioning.errors import CaptioningError
+from captioning.files.whole import written_whole
 from captioning.inference.captioner import Caption
-from captioning.output.embedding import check_embedding, write_copy
+from captioning.output.embedding import check_embedding, describe_image, write_copy
 from captioning.output.escaping import spreadsheet_cell
 from captioning.output.row_formats import JsonLinesFormat
 from captioning.output.sidecars import write_sidecar
@@ -38,6 +42,9 @@ class FileKind:
     write: Callable[[Caption, Path], None]
 
 
+INTO = "photos"
+"""The kind that changes the photos' files themselves."""
+
 FILES = {
     "sidecars": FileKind("text files (.txt)", ".txt", write_sidecar),
     "xmp": FileKind(".xmp files, as photo managers read them", ".xmp", write_xmp),
@@ -58,6 +65,8 @@ def about_out(desk: Desk) -> dict[str, Any]:
         for kind, label in kinds.items()
         if folder is not None
     }
+    if folder is not None and can_embed():
+        beside[INTO] = "into the photos themselves"
     return {
         "folder": None if folder is None else str(folder),
         "downloads": [{"kind": kind, "label": label} for kind, label in {**TABLES, **zips}.items()],
@@ -159,20 +168,24 @@ def _caption(desk: Desk, row: dict[str, Any]) -> Caption:
 
 
 def write_beside(desk: Desk, kind: str, which: str, replace: bool) -> dict[str, Any]:
-    """Write a file for each photo of the folder: {"existing": how many there are} or a sentence.
+    """Write a file for each photo of the folder, and give {"sentence": what was written}.
 
-    Nothing is written where files exist, unless they may be replaced. Raises `CaptioningError` if
-    the disk refuses.
+    Where files exist nothing is written, and {"question": what to agree to} is given, unless they
+    may be replaced; so it is with the photos themselves. Raises `CaptioningError` if the disk
+    refuses.
     """
-    folder, about = desk.folders.folder, FILES[kind]
+    folder = desk.folders.folder
     if folder is None:
         raise CaptioningError("there is no folder of photos: open one with app.py FOLDER")
     rows = [row for row in rows_out(desk, which) if not row["dropped"]]
+    if kind == INTO:
+        return _write_into(desk, [row for row in rows if caption_of(row)], replace)
+    about = FILES[kind]
     root = copies_folder(folder) if kind == "copies" else folder
     targets = [root / row["path"].with_name(row["path"].name + about.ending) for row in rows]
     existing = sum(target.exists() for target in targets)
     if existing and not replace:
-        return {"existing": existing, "sentence": f"{existing} files exist already."}
+        return {"question": f"{existing:,} of these files exist already. Replace them?"}
     left_out = []
     for row, target in zip(rows, targets, strict=True):
         try:
@@ -180,7 +193,50 @@ def write_beside(desk: Desk, kind: str, which: str, replace: bool) -> dict[str, 
         except UnwritableError as error:
             left_out.append(f"{_name(row)} was left out: {error}.")
     written = f"{len(rows) - len(left_out):,} files were written into {root}."
-    return {"existing": 0, "sentence": " ".join([written, *_some(left_out)])}
+    return {"sentence": " ".join([written, *_some(left_out)])}
+
+
+def _write_into(desk: Desk, rows: Sequence[dict[str, Any]], agreed: bool) -> dict[str, Any]:
+    """Write captions into the photos' own files, if that was agreed to."""
+    if rows and not agreed:
+        return {
+            "question": f"This changes {len(rows):,} photo files: each gets its caption as its "
+            "description, in place of one that it has. The pictures stay as they are. Go on?"
+        }
+    left_out = []
+    for row in rows:
+        try:
+            embed(desk, row)
+        except UnwritableError as error:
+            left_out.append(f"{_name(row)} was left out: {error}.")
+    written = f"{len(rows) - len(left_out):,} photos carry their captions."
+    return {"sentence": " ".join([written, *_some(left_out)])}
+
+
+def embed(desk: Desk, row: dict[str, Any]) -> None:
+    """Write a caption into the photo's own file; the project knows the changed file as that photo.
+
+    Raises `UnwritableError` for a photo that has changed or can't carry it, and `CaptioningError`
+    if the disk refuses.
+    """
+    place = desk.folders.locate(row["path"], row["dropped"]).resolve()  # not a link to it
+    try:
+        image = place.read_bytes()
+    except OSError as error:
+        raise UnwritableError(f"it can no longer be read ({error.strerror})") from None
+    if content_of(image) != row["photo"]:
+        raise UnwritableError("its file has changed; start the desk again")
+    if not os.access(place, os.W_OK):
+        raise UnwritableError("its file is read-only")
+    described = describe_image(image, caption_of(row))
+    if described == image:
+        return
+    desk.project.expect(row["number"], content_of(described))
+    with written_whole(place) as beside:
+        beside.write_bytes(described)
+        shutil.copymode(place, beside)
+    if (file := desk.folders.file(row["path"], row["dropped"])) is not None:
+        desk.project.replaced(row["number"], file, content_of(described))
 
 
 def copies_folder(folder: Path) -> Path:

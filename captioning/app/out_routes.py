@@ -15,6 +15,7 @@ from captioning.app.desk import Desk
 from captioning.app.learning import Learning
 from captioning.app.out import (
     FILES,
+    INTO,
     TABLES,
     about_out,
     can_embed,
@@ -65,7 +66,10 @@ def out_routes(desk: Desk) -> list[Route | Mount]:
         )
 
     async def download(request: Request) -> Response:
-        kind, which = _kind(request), _which(request.query_params.get("which", "all"))
+        kind, which = (
+            _kind(request, *TABLES, *FILES),
+            _which(request.query_params.get("which", "all")),
+        )
         if kind in TABLES:
             text = await run_in_threadpool(table, desk, kind, which)
             # With a byte order mark: without it Excel doesn't read the table as UTF-8.
@@ -83,9 +87,7 @@ def out_routes(desk: Desk) -> list[Route | Mount]:
         )
 
     async def write(request: Request) -> Response:
-        kind, body = _kind(request), await json_body(request)
-        if kind in TABLES:
-            raise HTTPException(404, "tables are downloaded")
+        kind, body = _kind(request, *FILES, INTO), await json_body(request)
         which = _which(body.get("which"))
         replace = body.get("replace") is True
         return JSONResponse(await run_in_threadpool(write_beside, desk, kind, which, replace))
@@ -98,9 +100,9 @@ def out_routes(desk: Desk) -> list[Route | Mount]:
     ]
 
 
-def _kind(request: Request) -> str:
+def _kind(request: Request, *kinds: str) -> str:
     kind = request.path_params["kind"]
-    if kind not in (*TABLES, *FILES) or (kind == "copies" and not can_embed()):
+    if kind not in kinds or (kind in ("copies", INTO) and not can_embed()):
         raise HTTPException(404, f"nothing is written as {kind[:20]!r}")
     return kind
 

@@ -54,6 +54,10 @@ class PhotoFolders:
         """Where a file of the project is."""
         return (self.dropped if dropped else self.folder or Path()) / path
 
+    def file(self, path: Path, dropped: bool) -> PhotoFile | None:
+        """A file of the project as it is now; None if it has gone."""
+        return _file(self.dropped if dropped else self.folder or Path(), path, dropped)
+
     def open(self, path: Path, dropped: bool) -> Image.Image:
         """The photo, upright, RGB. Raises `UnreadableImageError`."""
         return open_image(self.locate(path, dropped), MAX_PIXELS)
@@ -118,4 +122,13 @@ def content_id(path: Path) -> str:
     Raises `OSError` where it can't be read.
     """
     with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+        return hashlib.file_digest(file, _hash).hexdigest()
+
+
+def content_of(image: bytes) -> str:
+    """The same of a file's bytes."""
+    return _hash(image).hexdigest()
+
+
+def _hash(content: bytes = b"") -> "hashlib.blake2b":
+    return hashlib.blake2b(content, digest_size=16)

@@ -169,6 +169,37 @@ class Project:
             for photo in set(contents.values()):
                 self._mark_copies(revision, photo)
 
+    def expect(self, number: int, photo: str) -> None:
+        """A file is about to get other content, which shows the same: its work is kept for it.
+
+        photo: the id of that content. The file may be changed after this, and whenever the
+        process is killed, before or after, the photo keeps its work.
+        """
+        with self._whole() as revision:
+            names = ("state", "caption", "person", "rivals", "best", "familiar", "model", "error")
+            same = ", ".join(f"{name} = excluded.{name}" for name in names)
+            self._database.execute(
+                f"INSERT INTO photos (id, revision, {', '.join(names)}) "
+                f"SELECT ?, ?, {', '.join(names)} FROM photos "
+                "WHERE id = (SELECT photo FROM files WHERE number = ?) "
+                f"ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, {same}",
+                (photo, revision, number),
+            )
+
+    def replaced(self, number: int, file: PhotoFile, photo: str) -> None:
+        """The file has that content now; what was decided before can be taken back as before."""
+        with self._whole() as revision:
+            run = self._database.execute
+            (before,) = run("SELECT photo FROM files WHERE number = ?", (number,)).fetchone()
+            run("UPDATE edits SET photo = ? WHERE photo = ?", (photo, before))
+            run(
+                "UPDATE files SET photo = ?, size = ?, modified = ?, copy_of = NULL, revision = ? "
+                "WHERE number = ?",
+                (photo, file.size, file.modified, revision, number),
+            )
+            for own in (before, photo):
+                self._mark_copies(revision, own)
+
     def _mark_copies(self, revision: int, photo: str | None = None) -> None:
         """Of files with the same content the first is shown, the others are its copies."""
         which, values = ("", []) if photo is None else ("AND photo = ?", [photo])

@@ -45,6 +45,8 @@ export function setFilter(changed) {
 function passes(row) {
   if (filter.state === "unlike") {
     if (!row.unlike) return false;
+  } else if (filter.state === "two") {
+    if (!row.rivals.length && row.number !== chosen) return false;
   } else if (filter.state && row.state !== filter.state && row.number !== chosen) return false;
   if (!filter.text) return true;
   return `${row.name} ${captionOf(row)}`.toLowerCase().includes(filter.text);
@@ -144,6 +146,7 @@ function makeRow(number) {
   row.setAttribute("role", "listitem");
   const image = document.createElement("img");
   image.alt = "";
+  image.addEventListener("error", () => image.removeAttribute("src")); // the row says why
   // Rows that only fly by while somebody scrolls ask for no picture.
   setTimeout(() => {
     if (elements.get(number) === row) image.src = `/desk/photos/${number}/picture/small`;

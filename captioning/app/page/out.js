@@ -33,9 +33,8 @@ async function write(kind, say) {
   say("Writing ...");
   try {
     let found = await send(`/desk/out/${kind}`, { which: which(), replace: false });
-    if (found.existing) {
-      const sure = confirm(`${found.existing} of these files exist already. Replace them?`);
-      if (!sure) return say("Nothing was written.");
+    if (found.question) {
+      if (!confirm(found.question)) return say("Nothing was written.");
       found = await send(`/desk/out/${kind}`, { which: which(), replace: true });
     }
     say(found.sentence);

@@ -34,6 +34,7 @@ export async function show(chosen) {
 export function refill(row = store.rows.get(number)) {
   if (!row) return;
   get("large").alt = captionOf(row) || row.name;
+  get("large").hidden = Boolean(row.error); // a reason stands below, no torn picture
   get("name").textContent = row.name;
   const facts = [];
   if (row.score !== null) facts.push(`sure ${Math.round(100 * Math.exp(row.score))}%`);
