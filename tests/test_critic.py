@@ -77,7 +77,7 @@ def test_the_best_sum_comes_first_and_without_weight_the_beam_s_order_stays() ->
 
     def chosen(weight: float) -> list[list[Hypothesis]]:
         settings = DecodingSettings(max_words=9, beam=3, critic=weight)
-        return Judges(knowing_critic()).choose(found, vectors, settings, str)
+        return Judges(knowing_critic()).choose(found, [vectors], settings, str)
 
     def first(weight: float) -> list[int]:
         return [own[0].tokens[0] for own in chosen(weight)]

@@ -8,7 +8,7 @@ import pytest
 
 from captioning.data.text import END, PADDING, START
 from captioning.decoders.build import build_decoder, steps_of
-from captioning.decoders.ensemble import Ensemble
+from captioning.decoders.ensemble import Ensemble, Seen
 from captioning.decoders.kinds import Architecture
 from captioning.inference.search import search
 from captioning.inference.settings import DecodingSettings
@@ -18,14 +18,16 @@ from captioning.training.losses import WordLoss, loss_per_word
 REGIONS, SIZE, WORDS = 6, 5, 11
 
 
-def toy(name: str, seed: int = 1, depth: int = 2) -> keras.Model:
+def toy(
+    name: str, seed: int = 1, depth: int = 2, regions: int = REGIONS, size: int = SIZE
+) -> keras.Model:
     keras.utils.set_random_seed(seed)
-    shape = (SIZE,) if name == "merge" else (REGIONS, SIZE)
+    shape = (size,) if name == "merge" else (regions, size)
     return build_decoder(Architecture(name, 12, 0.3, depth), shape, WORDS, longest=8)
 
 
-def toy_grids(photos: int) -> np.ndarray:
-    return np.random.default_rng(3).normal(size=(photos, REGIONS, SIZE)).astype(np.float16)
+def toy_grids(photos: int, regions: int = REGIONS, size: int = SIZE) -> np.ndarray:
+    return np.random.default_rng(3).normal(size=(photos, regions, size)).astype(np.float16)
 
 
 def toy_words(photos: int, captions: int, steps: int) -> np.ndarray:
@@ -188,6 +190,32 @@ def test_an_ensemble_takes_the_mean_of_probabilities_of_unlike_decoders() -> Non
             own, states[i] = member.step(words, begun[i][0], states[i])
             every.append(np.exp(own))
         np.testing.assert_allclose(np.exp(found), np.mean(every, axis=0), atol=1e-5)
+
+
+def test_models_of_two_encoders_read_each_its_own() -> None:
+    """The second encoder has other regions, and other numbers in each; one of its models reads
+    vectors."""
+    first, second = toy("transformer", 1), [toy("attention", 2, 2, 9, 6), toy("merge", 3, 2, 9, 6)]
+    grids, other = toy_grids(2), toy_grids(2, 9, 6)
+    vectors, other_vectors = (g.mean(axis=1).astype("float32") for g in (grids, other))
+    together = Ensemble([steps_of(first)], [*map(steps_of, second)])
+    photo, state = together.begin(
+        vectors, grids[:, None], [Seen(other_vectors, np.stack([other, other[::-1]], axis=1))]
+    )
+    words = np.full((2, 1), START, np.int32)
+    found, _ = together.step(words, photo, state)
+    every = []
+    for model, read in (
+        (first, grids),
+        (second[0], other),
+        (second[0], other[::-1]),
+        (second[1], other_vectors),
+    ):
+        steps = steps_of(model)
+        every.append(np.exp(steps.step(words, *steps.begin(read))[0]))
+    np.testing.assert_allclose(np.exp(found), np.mean(every, axis=0), atol=1e-5)
+    assert together.attends and together.attention.shape == (2, 1, REGIONS)  # the first encoder's
+    assert not Ensemble([steps_of(second[1])], [steps_of(first)]).attends
 
 
 def test_views_of_a_photo_decide_together() -> None:

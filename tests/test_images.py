@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from captioning.vision.batches import read_batches
+from captioning.vision.batches import read_batches, read_in_sizes
 from captioning.vision.images import UnreadableImageError, load_array, open_image
 from tests.odd_images import OPENS, SAME, UNDO, WHITE, picture, write_collection
 
@@ -126,6 +126,16 @@ def test_extraction_and_captioning_see_the_same_bytes(tmp_path: Path) -> None:
     assert not seen.keys() & failed.keys()
     for path, pixels in seen.items():
         np.testing.assert_array_equal(pixels, load_array(path, 32))
+
+
+def test_encoders_of_two_sizes_read_the_same_photos(tmp_path: Path) -> None:
+    expected = write_collection(tmp_path)
+    paths, failed, seen = [tmp_path / name for name in expected], {}, 0
+    for batch, (small, large) in read_in_sizes(paths, (32, 48), 7, failed):
+        seen += len(batch)
+        np.testing.assert_array_equal(small, [load_array(path, 32) for path in batch])
+        np.testing.assert_array_equal(large, [load_array(path, 48) for path in batch])
+    assert seen and seen + len(failed) == len(paths)
 
 
 def test_the_limit_on_pixels_is_exact_and_goes_down_to_the_reader(tmp_path: Path) -> None:

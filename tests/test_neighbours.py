@@ -121,7 +121,7 @@ def test_the_caption_that_agrees_is_chosen(
     def first(weight: float) -> list[int]:
         settings = DecodingSettings(max_words=9, beam=2, neighbours=weight)
         chosen = Judges(None, dogs_and_cars).choose(
-            found, photos, settings, lambda h: said[h.tokens[0]]
+            found, [photos], settings, lambda h: said[h.tokens[0]]
         )
         return [own[0].tokens[0] for own in chosen]
 

@@ -221,7 +221,7 @@ def test_attention_of_a_caption_is_the_same_alone_and_in_a_batch(
     decoder: str, grids_folder: Path, grids_models: dict[str, Path]
 ) -> None:
     captioner, prepared = load(grids_models[decoder]), read_prepared(grids_folder)
-    inputs = read_inputs(captioner, prepared, prepared.splits["dev"][:3])
+    inputs = read_inputs(captioner, prepared, prepared.splits["dev"][:3])[:2]
     captions = [
         captioner.decoder.text(best[0]) for best in captioner.decoder.decode(*inputs, beam=1)
     ]
@@ -237,7 +237,7 @@ def test_attention_of_a_caption_is_the_same_alone_and_in_a_batch(
 
 def test_a_merge_model_has_no_attention(grids_folder: Path, grids_models: dict[str, Path]) -> None:
     captioner, prepared = load(grids_models["merge"]), read_prepared(grids_folder)
-    inputs = read_inputs(captioner, prepared, prepared.splits["dev"][:1])
+    inputs = read_inputs(captioner, prepared, prepared.splits["dev"][:1])[:2]
     assert captioner.decoder.attention(*inputs, ["a red circle"]) is None
 
 

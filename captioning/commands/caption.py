@@ -110,16 +110,20 @@ def settle_model(options: argparse.Namespace) -> None:
     Raises `CaptioningError` for what the models' descriptions rule out.
     """
     from captioning.data.text import Tokenizer
+    from captioning.inference.description import read_encoders
     from captioning.inference.familiarity import FAMILIARITY
     from captioning.inference.models import choose_model, models_folder, shipped_folder
     from captioning.inference.settings import banned_tokens
-    from captioning.vision.encoders import check_encoder
+    from captioning.vision.encoders import check_encoder, weights_for
 
     if options.model is None:
         options.model = [choose_model(models_folder(), shipped_folder())]
         print(f"model: {options.model[0]}", file=sys.stderr)
     about = read_about(options)
-    check_encoder(about["encoder"]["name"], options.weights)
+    encoders = [about["encoder"]] if options.tokenizer else read_encoders(options.model)
+    for encoder in encoders:
+        name = encoder["name"]
+        check_encoder(name, weights_for(name, options.weights, len(encoders) == 1))
     tokenizer = Tokenizer(tuple(about["words"]), about["cleaning"])
     banned_tokens(options.ban.split(","), tokenizer)  # raises now, not later
     own_beam = about["decoding"].get("beam", 1)

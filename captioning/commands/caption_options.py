@@ -62,7 +62,8 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
         "--model",
         type=model_folder,
         action="append",
-        help=f"a model's folder {DEFAULT_MODEL}; given several times, the models are an ensemble",
+        help=f"a model's folder {DEFAULT_MODEL}; given several times, the models decide together, "
+        "each by its own encoder; they need the same vocabulary",
     )
     add_weights(add)
     add_other_model(parser.add_argument_group("models of other projects").add_argument)

@@ -105,6 +105,7 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     options.runtime = choose_runtime(models, options.weights, options.runtime)
     decoding = wished(options)
     decoding["ban"] = tuple(filter(None, decoding["ban"]))
+    del decoding["neighbours"]  # of which there are none
     task = CaptionTask(
         tuple(place_of(model.folder) for model in models),
         tuple(digest_of_model(str(model.folder)) for model in models),

@@ -6,16 +6,17 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from captioning.commands.options import (
-    add_data,
     add_decoding,
     add_exclude_flickr8k,
     add_neighbours,
     add_neutral,
     add_runtime,
+    add_several_data,
     add_weights,
     check_decoding,
     command_parser,
@@ -36,6 +37,7 @@ EXAMPLES = {
     "--model models/trained": "on the dev split of --data",
     "--model models/trained --split test --beam 5": "other photos, a wider search",
     "--model models/trained --report report.html": "with a page to look at",
+    "--model A --data DA --model B --data DB": "models of two encoders, deciding together",
 }
 
 
@@ -48,9 +50,10 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
         type=model_folder,
         required=True,
         action="append",
-        help="a model's folder; given several times, the models are an ensemble",
+        help="a model's folder; given several times, the models decide together, each by the "
+        "vectors of its own encoder (--data for each); they need the same vocabulary",
     )
-    add_data(add)
+    add_several_data(add)
     add("--images", type=path, help="instead of --data: a folder of photos; wants --text")
     add("--text", type=path, help="with --images: the folder of their captions and splits")
     add_weights(add)
@@ -98,7 +101,9 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
         default="text",
         help="how to print the scores (default: %(default)s)",
     )
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    options.data = options.data or [Path("models")]
+    return options
 
 
 def check_arguments(options: argparse.Namespace) -> None:
@@ -106,7 +111,7 @@ def check_arguments(options: argparse.Namespace) -> None:
     from captioning.data.splits import SPLITS
     from captioning.evaluation.model_card import check_card
     from captioning.files.folders import check_room_for_folder
-    from captioning.inference.description import read_description, read_ensemble_description
+    from captioning.inference.description import read_encoders, read_ensemble_description
 
     check_decoding(options)
     report = options.report
@@ -133,15 +138,28 @@ def check_arguments(options: argparse.Namespace) -> None:
         ),
     )
     about = read_ensemble_description(options.model)
-    encoder = about["encoder"]
+    encoders = read_encoders(options.model)
     if options.compare:
-        for key, value in read_description(options.compare)["encoder"].items():
-            if value != encoder.get(key):
-                raise CaptioningError(
-                    f"{options.model[0]} and {options.compare} can't be compared on the same "
-                    f"vectors: {key} is {encoder.get(key)!r} there, {value!r} here"
-                )
+        check_compared(options, encoders)
     check_decoding(options, about["decoding"]["beam"])  # again, now that its own beam is known
+
+
+def check_compared(options: argparse.Namespace, encoders: list[dict[str, Any]]) -> None:
+    """Raise `CaptioningError` for a model to compare with that reads other vectors than the models.
+
+    encoders: the models' signatures.
+    """
+    from captioning.inference.description import read_description
+
+    other = read_description(options.compare)["encoder"]
+    if other in encoders:
+        return
+    for key, value in other.items():
+        if value != encoders[0].get(key):
+            raise CaptioningError(
+                f"{options.model[0]} and {options.compare} can't be compared on the same "
+                f"vectors: {key} is {encoders[0].get(key)!r} there, {value!r} here"
+            )
 
 
 def read_photos(
@@ -157,6 +175,7 @@ def read_photos(
     from captioning.evaluation.overlap import refuse_overlap
     from captioning.evaluation.photos import encode_folder, read_folder, split_photos
     from captioning.evaluation.predictions import check_encoder_fits
+    from captioning.vision.features import read_features
     from captioning.vision.stamps import stamp_of
 
     split, folders = options.split, [*options.model, *filter(None, [options.compare])]
@@ -171,7 +190,9 @@ def read_photos(
     if options.exclude_flickr8k is not None:
         leave_out = wanted_flickr8k_names(options.exclude_flickr8k)
     if options.images is None:
-        prepared = read_prepared(options.data)
+        prepared = read_prepared(options.data[0])
+        others = [read_features(data) for data in options.data[1:]]
+        prepared = replace(prepared, others=others)
         drop_photos(prepared.splits, split, leave_out)
         check_overlap(prepared.splits, prepared.features.contents)
     else:
@@ -181,9 +202,7 @@ def read_photos(
         check_overlap(
             dataset.splits, {name: str(stamp_of(options.images / name)[2]) for name in names}
         )
-        # Both have the same encoder; if one of the models reads grids, grids must be encoded.
-        grid_reader = max(captioners, key=lambda captioner: captioner.reads_grids)
-        prepared = encode_folder(grid_reader, dataset, split, Path(scratch), views)
+        prepared = encode_folder(captioners, dataset, split, Path(scratch), views)
     for captioner in captioners:
         check_encoder_fits(captioner, prepared)
     return prepared
@@ -278,7 +297,7 @@ def keep_results(
         write_evaluation,
     )
 
-    data, own = options.images or options.data, is_trained_on(captioner, prepared)
+    data, own = options.images or options.data[0], is_trained_on(captioner, prepared)
     folder = options.output or results_folder(options.model[0])
     prefix = "" if options.output else results_prefix(data, own, len(options.model) > 1)
     failed = []

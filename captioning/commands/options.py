@@ -95,6 +95,17 @@ def add_data(add: Callable[..., Any]) -> None:
     )
 
 
+def add_several_data(add: Callable[..., Any]) -> None:
+    """--data, of each encoder a folder."""
+    add(
+        "--data",
+        type=path,
+        action="append",
+        help=f"the folder that `{command_line('features')}` wrote (default: models); for models of "
+        "several encoders given for each, in any order",
+    )
+
+
 def add_exclude_flickr8k(add: Callable[..., Any]) -> None:
     """--exclude-flickr8k: Flickr30k holds its photos."""
     add(

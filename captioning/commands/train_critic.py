@@ -112,8 +112,8 @@ def decode_beams(
     found: list[list[Hypothesis]] = []
     for start in range(0, len(names), PHOTOS_AT_ONCE):
         some = names[start : start + PHOTOS_AT_ONCE]
-        inputs = read_inputs(captioner, prepared, some, max(1, settings.views))
-        found += captioner.decoder.decode_with(settings, *inputs)
+        vectors, grids, _ = read_inputs(captioner, prepared, some, max(1, settings.views))
+        found += captioner.decoder.decode_with(settings, vectors, grids)
     return found
 
 

@@ -29,7 +29,8 @@ class Prepared:
     """A prepared folder, as the features command writes it.
 
     captions: {file name: clean captions}; splits: {split: file names} of photos that have both a
-    vector and captions; missing: {split: file names} of those it lists that lack one of them.
+    vector and captions; missing: {split: file names} of those it lists that lack one of them;
+    others: the same photos' vectors by other encoders.
     """
 
     captions: dict[str, list[str]]
@@ -37,6 +38,7 @@ class Prepared:
     tokenizer: Tokenizer
     features: Features
     missing: dict[str, list[str]] = field(default_factory=dict)
+    others: list[Features] = field(default_factory=list)
 
     @property
     def longest(self) -> int:

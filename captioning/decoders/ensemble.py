@@ -3,9 +3,19 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
+
+
+class Seen(NamedTuple):
+    """What an encoder saw of P photos.
+
+    vectors: float32 (P, D); grids: (P, views, regions, D), or None where no model reads them.
+    """
+
+    vectors: np.ndarray
+    grids: np.ndarray | None
 
 
 class ModelSteps(Protocol):
@@ -54,29 +64,36 @@ class Ensemble:
     Each view of the photo that a model reads counts like a model; one model and one view are an
     ensemble of one. The views of a model are computed together, as if they were more photos.
 
-    reads_grids: whether any of the models does; attention: the attention weights of the latest
-    step, (P, K, regions), the mean of the models that attend, or None where none does. Those of
+    models: of each encoder its models, one list an encoder. The models of different encoders see
+    the same photos differently, and say the same words.
+
+    reads_grids: whether any of the models does; attends: whether any of the first encoder's does;
+    attention: their attention weights of the latest step, (P, K, regions), the mean of the models
+    that attend, or None where none does. Those of
     the first view count, which is the whole photo: in the others, mirrored or zoomed, a region
     shows another place of it.
     """
 
-    def __init__(self, models: Sequence[ModelSteps]) -> None:
-        if not models:
-            raise ValueError("an ensemble needs a model")
+    def __init__(self, *models: Sequence[ModelSteps]) -> None:
+        if not models or not all(models):
+            raise ValueError("an ensemble needs a model, of each encoder")
         self._models = models
-        self.reads_grids = any(steps.reads_grids for steps in models)
+        self.reads_grids = any(steps.reads_grids for own in models for steps in own)
+        self.attends = any(steps.reads_grids for steps in models[0])
         self.attention: np.ndarray | None = None
 
     def begin(
-        self, vectors: np.ndarray, grids: np.ndarray | None = None
+        self, vectors: np.ndarray, grids: np.ndarray | None = None, others: Sequence[Seen] = ()
     ) -> tuple[list[Member], list[np.ndarray]]:
         """The members with what stays the same of the photos, and all views' states in one list.
 
-        vectors: float32 (P, D); grids: (P, views, regions, D), or None where no model reads them.
+        vectors, grids: as in `Seen`, of the first encoder; others: of the others, in their order.
         """
         members: list[Member] = []
         state: list[np.ndarray] = []
-        for steps in self._models:
+        seen = [Seen(vectors, grids), *others]
+        pairs = [(steps, one) for own, one in zip(self._models, seen, strict=True) for steps in own]
+        for steps, (vectors, grids) in pairs:
             photos, views = vectors, 1
             if steps.reads_grids:
                 if grids is None:
@@ -97,7 +114,7 @@ class Ensemble:
         after: list[np.ndarray] = []
         attention: list[np.ndarray] = []
         start = 0
-        for member in members:
+        for place, member in enumerate(members):
             count = member.views * member.parts
             own = _together(state[start : start + count], member.views)
             start += count
@@ -106,7 +123,8 @@ class Ensemble:
             )  # (views * P, K, vocabulary)
             found += np.split(log_probabilities, member.views)
             after += _by_view(new, member.views)
-            if member.steps.attention is not None:
+            # The grids of other encoders may have other regions.
+            if member.steps.attention is not None and place < len(self._models[0]):
                 attention.append(member.steps.attention[: len(words)])
         self.attention = np.mean(attention, axis=0) if attention else None
         return _log_of_mean(found), after

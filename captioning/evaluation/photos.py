@@ -1,13 +1,14 @@
 """The photos to score: a split of prepared data, or a folder of photos that is encoded now."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from captioning.data.dataset import Dataset, read_dataset
 from captioning.data.prepared import Prepared
 from captioning.errors import CaptioningError
-from captioning.inference.captioner import Captioner
+from captioning.inference.captioner import Captioner, LazyEncoder
 from captioning.vision.extraction import ExtractionSettings, extract_features
-from captioning.vision.features import read_features
+from captioning.vision.features import Features, read_features
 
 ALL = "all"
 """The split of every photo in a folder."""
@@ -34,25 +35,49 @@ def read_folder(images: Path, text: Path, split: str) -> Dataset:
 
 
 def encode_folder(
-    captioner: Captioner, dataset: Dataset, split: str, scratch: Path, views: int
+    captioners: Sequence[Captioner], dataset: Dataset, split: str, scratch: Path, views: int
 ) -> Prepared:
-    """Encode the photos of a split, with so many views of each, into the folder `scratch`.
+    """Encode the photos of a split by the captioners' encoders into the folder `scratch`.
 
-    Raises `CaptioningError` when none of them can be read; those that can't are in `missing`.
+    views: so many of each photo, for encoders whose grids are read; any other captioner's encoders
+    are among the first one's. Raises `CaptioningError` when none of the photos can be read; those
+    that can't are in `missing`.
     """
+    first, *others = (
+        _encode(captioners, encoder, dataset, split, scratch / str(place), views)
+        for place, encoder in enumerate(captioners[0].encoders)
+    )
+    kept = [name for name in dataset.splits[split] if name in first.vectors]
+    missing = {split: [name for name in dataset.listed[split] if name not in first.vectors]}
+    splits = {**dataset.splits, split: kept}
+    tokenizer = captioners[0].trained_model.tokenizer
+    return Prepared(dataset.captions, splits, tokenizer, first, missing, others)
+
+
+def _encode(
+    captioners: Sequence[Captioner],
+    encoder: LazyEncoder,
+    dataset: Dataset,
+    split: str,
+    scratch: Path,
+    views: int,
+) -> Features:
+    """The vectors, and grids where any captioner reads them, of one of the encoders."""
+    signature = encoder.model.encoder
+    reads_grids = any(
+        own.reads_grids and own.model.encoder == signature
+        for captioner in captioners
+        for own in captioner.encoders
+    )
     names = dataset.splits[split]
-    settings = ExtractionSettings(views=views)
-    features = extract_features(captioner.encoder, dataset.images, names, scratch, settings)
+    settings = ExtractionSettings(views=views if reads_grids else 0)
+    features = extract_features(encoder.encoder, dataset.images, names, scratch, settings)
     if not features.vectors:
         name, reason = next(iter(features.failed.items()))
         raise CaptioningError(
             f"none of the {len(names):,} photos of the {split} split can be read: {name}: {reason}"
         )
-    features = read_features(scratch)  # as extracted, and with the grids mapped from their file
-    kept = [name for name in names if name in features.vectors]
-    missing = {split: [name for name in dataset.listed[split] if name not in features.vectors]}
-    splits = {**dataset.splits, split: kept}
-    return Prepared(dataset.captions, splits, captioner.trained_model.tokenizer, features, missing)
+    return read_features(scratch)  # as extracted, and with the grids mapped from their file
 
 
 def split_photos(splits: dict[str, list[str]], split: str) -> list[str]:

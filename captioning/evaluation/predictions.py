@@ -5,8 +5,10 @@ from typing import Any
 import numpy as np
 
 from captioning.data.prepared import Prepared
+from captioning.decoders.ensemble import Seen
 from captioning.inference.captioner import Captioner
-from captioning.inference.model_folder import check_vectors_fit
+from captioning.inference.model_folder import ModelFolder, check_vectors_fit, misfit
+from captioning.vision.features import Features
 
 PHOTOS_AT_ONCE = 250
 """The grids of so many photos are in memory while a split is captioned."""
@@ -35,21 +37,42 @@ def caption_photos(
 
 def read_inputs(
     captioner: Captioner, prepared: Prepared, names: list[str], views: int = 1
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """The captioner's inputs: vectors, float32 (photos, D), and grids, or None if it reads none.
+) -> tuple[np.ndarray, np.ndarray | None, list[Seen]]:
+    """The captioner's inputs: vectors, float32 (photos, D), grids, or None if it reads none, and
+    the same of its other encoders.
 
     Grids are float16 (photos, views, regions, D). Raises `CaptioningError` where they, or some
-    of the views, are missing.
+    of the views, are missing, or the vectors of an encoder.
     """
-    vectors = prepared.features.matrix(names)
-    if not captioner.reads_grids:
-        return vectors, None
-    rows = prepared.features.grid_rows(names, views)[:, :views]  # (photos, views)
-    grids = prepared.features.grids
-    assert grids is not None  # or `grid_rows` has raised
-    return vectors, grids[rows]
+    first, *others = (
+        _seen(features_of(encoder.model, prepared), names, views if encoder.reads_grids else 0)
+        for encoder in captioner.encoders
+    )
+    return *first, others
+
+
+def _seen(features: Features, names: list[str], views: int) -> Seen:
+    vectors = features.matrix(names)
+    if not views:
+        return Seen(vectors, None)
+    rows = features.grid_rows(names, views)[:, :views]  # (photos, views)
+    assert features.grids is not None  # or `grid_rows` has raised
+    return Seen(vectors, features.grids[rows])
+
+
+def features_of(model: ModelFolder, prepared: Prepared) -> Features:
+    """The vectors that the model's encoder made, of all that there are of the photos.
+
+    Raises `CaptioningError` where there are none.
+    """
+    for features in (prepared.features, *prepared.others):
+        if not misfit(model, features.made_by):
+            return features
+    check_vectors_fit(model, prepared.features.made_by)
+    raise AssertionError("what doesn't fit has been refused")
 
 
 def check_encoder_fits(captioner: Captioner, prepared: Prepared) -> None:
-    """Raise `CaptioningError` when the vectors were made by another encoder than the model's."""
-    check_vectors_fit(captioner.trained_model, prepared.features.made_by)
+    """Raise `CaptioningError` where the vectors of one of the captioner's encoders are missing."""
+    for encoder in captioner.encoders:
+        features_of(encoder.model, prepared)

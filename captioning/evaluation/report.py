@@ -296,7 +296,7 @@ def _attention(
     result: Evaluation, captioner: Captioner, prepared: Prepared, album: Album
 ) -> list[dict[str, Any]] | None:
     """Photos with a tile for each word; None for models without attention."""
-    if not captioner.reads_grids:
+    if not captioner.decoder.attends:
         return None
     ranked = _ranked(result)
     # A dict removes the names that are in two groups, and keeps the order.
@@ -307,7 +307,8 @@ def _attention(
         return []  # the template tells it from None
     names = list(photos)
     captions = [result.captions[name][0] for name in names]
-    looks = captioner.decoder.attention(*read_inputs(captioner, prepared, names), captions)
+    vectors, grids, others = read_inputs(captioner, prepared, names)
+    looks = captioner.decoder.attention(vectors, grids, captions, others)
     return [
         {
             "name": name,

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from captioning.data.text import MARKERS, PADDING, START
+from captioning.decoders.ensemble import Seen
 from captioning.errors import CaptioningError
 from captioning.inference.choosing import Judges
 from captioning.inference.model_folder import ModelFolder
@@ -24,15 +25,16 @@ HYPOTHESES_AT_ONCE = 32
 class Steps(Protocol):
     """A decoder that generates word by word, for P photos with K hypotheses each.
 
-    reads_grids: whether `begin` wants grids; attention: the attention weights of the latest step,
-    (P, K, regions), or None for decoders without.
+    reads_grids: whether `begin` wants grids; attends: whether it has attention to the first
+    encoder's; attention: these weights of the latest step, (P, K, regions), or None.
     """
 
     reads_grids: bool
+    attends: bool
     attention: np.ndarray | None
 
     def begin(
-        self, vectors: np.ndarray, grids: np.ndarray | None = None
+        self, vectors: np.ndarray, grids: np.ndarray | None = None, others: Sequence[Seen] = ()
     ) -> tuple[Any, list[np.ndarray]]:
         """What stays the same of the photos through a caption, and the state before any word."""
         ...
@@ -74,6 +76,7 @@ class CaptionDecoder:
     ) -> None:
         self.trained_model = trained_model
         self.reads_grids = steps.reads_grids
+        self.attends = steps.attends
         self._steps = steps
         self._judges = judges or Judges()
 
@@ -90,15 +93,19 @@ class CaptionDecoder:
         return self._judges.settle(settings, asked, str(model.folder))
 
     def decode(
-        self, vectors: np.ndarray, grids: np.ndarray | None = None, **decoding: Any
+        self,
+        vectors: np.ndarray,
+        grids: np.ndarray | None = None,
+        others: Sequence[Seen] = (),
+        **decoding: Any,
     ) -> list[list[Hypothesis]]:
         """Hypotheses, best first, for each photo.
 
         vectors: float32 (photos, D); grids: (photos, views, regions, D), for models that read
-        them; decoding: as in `settings`. Raises `CaptioningError` when what the model computes is
-        not finite.
+        them; others: what the other encoders saw, where the models have several; decoding: as in
+        `settings`. Raises `CaptioningError` when what the model computes is not finite.
         """
-        return self.decode_with(self.settings(**decoding), vectors, grids)
+        return self.decode_with(self.settings(**decoding), vectors, grids, others=others)
 
     def decode_with(
         self,
@@ -106,6 +113,7 @@ class CaptionDecoder:
         vectors: np.ndarray,
         grids: np.ndarray | None = None,
         watch: Watch | None = None,
+        others: Sequence[Seen] = (),
     ) -> list[list[Hypothesis]]:
         """As `decode`, with settings that are resolved already.
 
@@ -117,25 +125,24 @@ class CaptionDecoder:
         at_once = max(1, VECTORS_AT_ONCE * HYPOTHESES_AT_ONCE // width)
         for start in range(0, len(vectors), at_once):
             part = slice(start, start + at_once)
-            found += self._decode_batch(
-                settings, vectors[part], None if grids is None else grids[part], watch
-            )
+            seen = [_some(one, part) for one in (Seen(vectors, grids), *others)]
+            found += self._decode_batch(settings, seen, watch)
         # Not finite weights don't stop a search: greedy's totals become NaN, a beam finds nothing.
         if not all(own and not math.isnan(own[0].score) for own in found):
             raise CaptioningError(
                 f"what the model in {self.trained_model.folder} computes is not finite: its "
                 "weights are damaged; train it again"
             )
-        return self._judges.choose(found, vectors, settings, self.text)
+        by_encoder = [vectors, *(one.vectors for one in others)]
+        return self._judges.choose(found, by_encoder, settings, self.text)
 
     def _decode_batch(
         self,
         settings: DecodingSettings,
-        vectors: np.ndarray,
-        grids: np.ndarray | None,
+        seen: Sequence[Seen],
         watch: Watch | None,
     ) -> list[list[Hypothesis]]:
-        photo, state = self._steps.begin(vectors, grids)
+        photo, state = self._steps.begin(*seen[0], seen[1:])
 
         def step(words: np.ndarray, state: list[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
             return self._steps.step(words, photo, state)
@@ -144,22 +151,26 @@ class CaptionDecoder:
             nonlocal photo  # `step` reads it: from now on it is called with these photos alone
             photo = self._steps.keep(photo, rows)
 
-        return search(step, state, len(vectors), settings, keep, watch)
+        return search(step, state, len(seen[0].vectors), settings, keep, watch)
 
     def attention(
-        self, vectors: np.ndarray, grids: np.ndarray | None, captions: Sequence[str]
+        self,
+        vectors: np.ndarray,
+        grids: np.ndarray | None,
+        captions: Sequence[str],
+        others: Sequence[Seen] = (),
     ) -> list[np.ndarray] | None:
         """The attention weights for each word of a clean caption, one caption a photo.
 
         For each photo an array (words, side, side) of weights that sum to 1 over the grid; None
-        for models without attention. vectors, grids: as in `decode`.
+        for models without attention. vectors, grids, others: as in `decode`.
         """
-        if not self.reads_grids:
+        if not self.attends:
             return None
         rows = [self.trained_model.tokenizer.encode(caption) for caption in captions]
         side = self.trained_model.encoder["grid_side"]
         weights = []  # of each step, (photos, side, side)
-        for _ in self._given_steps(vectors, grids, rows):
+        for _ in self._given_steps([Seen(vectors, grids), *others], rows):
             if self._steps.attention is None:
                 raise ValueError("a decoder that reads grids gave no attention weights")
             weights.append(self._steps.attention[:, 0].reshape(-1, side, side))
@@ -175,11 +186,11 @@ class CaptionDecoder:
         words at its place, given the words before it.
         """
         tokenizer = self.trained_model.tokenizer
-        grids = None if grid is None else grid[None]
+        seen = [Seen(vector[None], None if grid is None else grid[None])]
         row = tokenizer.encode(caption)
         side = self.trained_model.encoder["grid_side"] if self.reads_grids else 0
         choices = []
-        steps = self._given_steps(vector[None], grids, [row])
+        steps = self._given_steps(seen, [row])
         for word, token, step in zip(caption.split(), row, steps, strict=True):
             log_probabilities = step[0, 0]  # (vocabulary,)
             attention = self._steps.attention
@@ -199,16 +210,14 @@ class CaptionDecoder:
             )
         return choices
 
-    def _given_steps(
-        self, vectors: np.ndarray, grids: np.ndarray | None, rows: list[list[int]]
-    ) -> Iterator[np.ndarray]:
+    def _given_steps(self, seen: Sequence[Seen], rows: list[list[int]]) -> Iterator[np.ndarray]:
         """The log-probabilities (photos, 1, vocabulary) before each word of given captions.
 
         rows: the tokens of a caption for each photo. While a step's result is looked at, the
         attention of the steps is that with which this word was chosen: the first step's, after
         <start>, belongs to the first word.
         """
-        photo, state = self._steps.begin(vectors, grids)
+        photo, state = self._steps.begin(*seen[0], seen[1:])
         words = np.full((len(rows), 1), START, np.int32)
         for position in range(max(map(len, rows), default=0)):
             log_probabilities, state = self._steps.step(words, photo, state)
@@ -219,3 +228,8 @@ class CaptionDecoder:
     def text(self, hypothesis: Hypothesis) -> str:
         """The words of a hypothesis."""
         return self.trained_model.tokenizer.decode(hypothesis.tokens)
+
+
+def _some(seen: Seen, part: slice) -> Seen:
+    """What was seen of some of the photos."""
+    return Seen(seen.vectors[part], None if seen.grids is None else seen.grids[part])

@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,11 +13,13 @@ from typing import Any
 
 import numpy as np
 
+from captioning.decoders.ensemble import Seen
 from captioning.errors import shown
 from captioning.inference.caption_decoder import CaptionDecoder
 from captioning.inference.familiarity import Familiarity
+from captioning.inference.model_folder import ModelFolder
 from captioning.inference.settings import DecodingSettings
-from captioning.vision.batches import encode_views, read_batches
+from captioning.vision.batches import encode_views, read_in_sizes
 from captioning.vision.encoders import PhotoEncoder
 from captioning.vision.images import MAX_PIXELS, UnreadableImageError, as_data, open_image
 from captioning.vision.packed import PackedPhoto, Photo
@@ -64,32 +66,54 @@ class Caption:
         )
 
 
+@dataclass
+class LazyEncoder:
+    """An encoder that is loaded when it's first needed.
+
+    model: the first of those that were trained with it; reads_grids: whether any of them reads
+    grids; load: gives the encoder. Raises `CaptioningError` if it isn't the model's.
+    """
+
+    model: ModelFolder
+    reads_grids: bool
+    load: Callable[[], PhotoEncoder]
+
+    @cached_property
+    def encoder(self) -> PhotoEncoder:
+        """The encoder itself."""
+        return self.load()
+
+    def see(self, pixels: np.ndarray, views: int) -> Seen:
+        """What models read of photos, uint8 (photos, size, size, 3), of so many views."""
+        return Seen(*encode_views(self.encoder, pixels, views if self.reads_grids else 0))
+
+
 class Captioner:
     """Captions photos with a trained model, or several that decide together; made by `load`.
 
-    decoder: decodes from vectors and grids; trained_model: the (first) model; load_encoder: gives
-    the encoder that the models were trained with, called at the first photo; familiarity: what
-    the (first) model keeps of its training photos, or None.
+    decoder: decodes from vectors and grids; trained_model: the (first) model; encoders: those that
+    the models were trained with, the first model's first; familiarity: what the (first) model keeps
+    of its training photos, or None.
     """
 
     def __init__(
         self,
         decoder: CaptionDecoder,
-        load_encoder: Callable[[], PhotoEncoder],
+        encoders: Sequence[LazyEncoder],
         familiarity: Familiarity | None = None,
         in_threads: bool = False,
     ) -> None:
         self.decoder = decoder
         self.trained_model = decoder.trained_model
         self.reads_grids = decoder.reads_grids
-        self._load_encoder = load_encoder
+        self.encoders = encoders
         self._familiarity = familiarity
         self._in_threads = in_threads
 
-    @cached_property
+    @property
     def encoder(self) -> PhotoEncoder:
-        """The encoder, loaded at first use. Raises `CaptioningError` if it isn't the model's."""
-        return self._load_encoder()
+        """The first encoder, loaded at first use. Raises `CaptioningError` as `LazyEncoder`."""
+        return self.encoders[0].encoder
 
     def caption(
         self,
@@ -122,7 +146,8 @@ class Captioner:
         if groups_at_once == 1 or not self._in_threads:
             found: Iterable[list[Caption]] = map(caption_group, groups)
         else:
-            _ = self.encoder  # loaded before there are threads that would each load it
+            for one in self.encoders:
+                _ = one.encoder  # loaded before there are threads that would each load it
             found = _side_by_side(caption_group, groups, groups_at_once)
         for captions in found:
             yield from captions
@@ -132,13 +157,16 @@ class Captioner:
     ) -> Iterator[Caption]:
         failed: dict[Photo, str] = {}
         done: dict[Photo, Caption] = {}
-        size = self.trained_model.encoder["size"]
+        sizes = [one.model.encoder["size"] for one in self.encoders]
         unique = list(dict.fromkeys(group))  # a photo that is given twice is captioned once
-        # `read_batches` gives the photos that can be read and puts the others into `failed`.
-        for paths, pixels in read_batches(unique, size, PHOTOS_AT_ONCE, failed, max_pixels):
-            vectors, grids = encode_views(self.encoder, pixels, settings.views)
-            found = self.decoder.decode_with(settings, vectors, grids)
-            shares = self.familiar(vectors)
+        # `read_in_sizes` gives the photos that can be read and puts the others into `failed`.
+        for paths, pixels in read_in_sizes(unique, sizes, PHOTOS_AT_ONCE, failed, max_pixels):
+            first, *others = (
+                one.see(images, settings.views)
+                for one, images in zip(self.encoders, pixels, strict=True)
+            )
+            found = self.decoder.decode_with(settings, first.vectors, first.grids, others=others)
+            shares = self.familiar(first.vectors)
             for path, hypotheses, familiar in zip(paths, found, shares, strict=True):
                 best = [(self.decoder.text(h), h.score) for h in hypotheses[:top]]
                 done[path] = Caption(_file_of(path), *best[0], best, familiar=familiar)
@@ -148,12 +176,13 @@ class Captioner:
     def encode(
         self, pixels: np.ndarray, views: int | None = None
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """What `decoder` reads of photos as arrays, uint8 (photos, size, size, 3).
+        """What `decoder` reads of the first encoder, of photos as arrays, uint8 (photos, size,
+        size, 3).
 
         Vectors, float32 (photos, D), and for models that read them grids (photos, views,
         regions, D), else None. views: as in `DecodingSettings`.
         """
-        return encode_views(self.encoder, pixels, self.decoder.settings(views=views).views)
+        return self.encoders[0].see(pixels, self.decoder.settings(views=views).views)
 
     def familiar(self, vectors: np.ndarray) -> list[float | None]:
         """How like photos are to the training photos, as in `Familiarity.of`; None if unknown.

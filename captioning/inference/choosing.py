@@ -17,10 +17,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Judges:
-    """What there is to choose by: a model's critic, the training photos. None for neither."""
+    """What there is to choose by: a model's critic, the training photos. None for neither.
+
+    encoder: the place of the critic's encoder among the models'; weight: the critic's own.
+    Neighbours are of the first encoder.
+    """
 
     critic: Critic | None = None
     neighbours: "Neighbours | None" = None
+    encoder: int = 0
+    weight: float | None = None
 
     def settle(
         self, settings: DecodingSettings, asked: DecodingOptions, model: str
@@ -36,6 +42,8 @@ class Judges:
                     f"{model}"
                 )
             settings = replace(settings, critic=0.0)
+        elif asked.critic is None and self.weight is not None:
+            settings = replace(settings, critic=self.weight)
         if self.neighbours is None:
             if asked.neighbours:
                 raise CaptioningError(
@@ -48,22 +56,22 @@ class Judges:
     def choose(
         self,
         found: list[list[Hypothesis]],
-        vectors: np.ndarray,
+        seen: Sequence[np.ndarray],
         settings: DecodingSettings,
         text: Callable[[Hypothesis], str],
     ) -> list[list[Hypothesis]]:
         """The hypotheses of each photo, best first by all that counts.
 
-        vectors: (photos, D); text: the words of a hypothesis.
+        seen: vectors by each encoder, (photos, D); text: the words of a hypothesis.
         """
         bonuses = [np.zeros(len(own)) for own in found]
         if self.critic is not None and settings.critic:
             tokens = [[h.tokens for h in own] for own in found]
-            cosines = self.critic.cosines(vectors, tokens)
+            cosines = self.critic.cosines(seen[self.encoder], tokens)
             bonuses = [b + settings.critic * c for b, c in zip(bonuses, cosines, strict=True)]
         if self.neighbours is not None and settings.neighbours:
             texts = [[text(h) for h in own] for own in found]
-            shares = self.neighbours.consensus(vectors, texts)
+            shares = self.neighbours.consensus(seen[0], texts)
             bonuses = [b + settings.neighbours * s for b, s in zip(bonuses, shares, strict=True)]
         return in_order(found, bonuses)
 

@@ -61,8 +61,8 @@ def read_description(folder: Path) -> dict[str, Any]:
 def read_ensemble_description(folders: Sequence[str | Path]) -> dict[str, Any]:
     """The description of the first of these models, whose defaults hold; at once (no Keras).
 
-    Raises `CaptioningError` as `read_description` does, and for models of different encoders or
-    vocabularies, which can't decide together.
+    Raises `CaptioningError` as `read_description` does, and for models of different vocabularies,
+    which can't decide together.
     """
     descriptions = {str(folder): read_description(Path(folder)) for folder in folders}
     check_ensemble(descriptions)
@@ -70,17 +70,31 @@ def read_ensemble_description(folders: Sequence[str | Path]) -> dict[str, Any]:
 
 
 def check_ensemble(descriptions: dict[str, dict[str, Any]]) -> None:
-    """Raise `CaptioningError` for models of different encoders or vocabularies.
+    """Raise `CaptioningError` for models of different vocabularies.
 
     descriptions: of each model by its folder.
     """
     (first, own), *others = descriptions.items()
     for folder, description in others:
-        for key, what in (("encoder", "encoder"), ("words", "vocabulary")):
-            if description[key] != own[key]:
-                raise CaptioningError(
-                    f"{first} and {folder} can't decide together: each has another {what}"
-                )
+        if description["words"] != own["words"]:
+            raise CaptioningError(
+                f"{first} and {folder} can't decide together: each has another vocabulary; "
+                f"{command_line('features')} --like {first} prepares data for a model with the "
+                "same words"
+            )
+
+
+def read_encoders(folders: Sequence[str | Path]) -> list[dict[str, Any]]:
+    """The encoders' signatures of these models, each once, the first model's first.
+
+    Raises `CaptioningError` as `read_description` does.
+    """
+    encoders: list[dict[str, Any]] = []
+    for folder in folders:
+        signature = read_description(Path(folder))["encoder"]
+        if signature not in encoders:
+            encoders.append(signature)
+    return encoders
 
 
 def _is_number(value: Any, low: float, high: float) -> bool:

@@ -1,15 +1,16 @@
 """From models' folders to a captioner, run by ONNX Runtime or by Keras."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from captioning.decoders.ensemble import Ensemble, ModelSteps
 from captioning.decoders.kinds import PREFIX
 from captioning.errors import CaptioningError, command_line
 from captioning.inference.caption_decoder import CaptionDecoder
-from captioning.inference.captioner import Captioner
+from captioning.inference.captioner import Captioner, LazyEncoder
 from captioning.inference.choosing import Judges
 from captioning.inference.critic import read_critic
 from captioning.inference.description import check_ensemble
@@ -22,7 +23,7 @@ from captioning.inference.model_folder import (
     read_model_folder,
 )
 from captioning.inference.models import find_model
-from captioning.vision.encoders import UNKNOWN_WEIGHTS, Encoder, PhotoEncoder
+from captioning.vision.encoders import UNKNOWN_WEIGHTS, Encoder, PhotoEncoder, weights_for
 from captioning.vision.onnx_encoder import load_onnx_encoder
 
 if TYPE_CHECKING:
@@ -41,17 +42,28 @@ def load(
     probabilities.
 
     folders: also names of models that come with the project ("flickr8k"); weights: of the encoder,
-    as in `load_encoder`; they are read at the first photo. runtime: as in `choose_runtime`.
+    as in `load_encoder`; they are read at the first photo. Of several encoders a file is that of
+    the one that has no weights of its own. runtime: as in `choose_runtime`, for the models of each
+    encoder.
     neighbours: a folder of prepared data, whose training photos' captions choose among a beam's.
     Raises `CaptioningError` when a part of a folder is missing or doesn't fit the others, and for
-    models of different encoders or vocabularies.
+    models of different vocabularies.
     """
     models = [read_model_folder(find_model(Path(folder))) for folder in folders]
     # What doesn't fit is told before Keras is imported.
     check_ensemble({str(model.folder): model.description for model in models})
-    runtime = choose_runtime(models, weights, runtime)
+    groups = _by_encoder(models)
+    alone = len(groups) == 1
+    runtimes = [
+        choose_runtime(own, weights_for(own[0].encoder["name"], weights, alone), runtime)
+        for own in groups
+    ]
     near = None if neighbours is None else read_neighbours(models[0], Path(neighbours))
-    return load_onnx(models, near) if runtime == "onnx" else load_keras(models, weights, near)
+    running = [
+        _run_by_onnx(own) if runs == "onnx" else _run_by_keras(own, weights, alone)
+        for own, runs in zip(groups, runtimes, strict=True)
+    ]
+    return _captioner(running, near)
 
 
 def read_neighbours(model: ModelFolder, data: Path) -> "Neighbours":
@@ -97,22 +109,58 @@ def choose_runtime(models: Sequence[ModelFolder], weights: str, runtime: str | N
 
 def load_onnx(models: Sequence[ModelFolder], neighbours: "Neighbours | None" = None) -> Captioner:
     """The captioner of exported models. Raises `CaptioningError` as `load` does."""
-    first = models[0]
-    ensemble = Ensemble([load_onnx_steps(model) for model in models])
-    load_encoder = partial(load_onnx_encoder, first.encoder, first.folder)
-    return _captioner(first, ensemble, load_encoder, neighbours, in_threads=True)
+    return _captioner([_run_by_onnx(own) for own in _by_encoder(models)], neighbours)
 
 
 def load_keras(
     models: Sequence[ModelFolder], weights: str, neighbours: "Neighbours | None" = None
 ) -> Captioner:
     """The captioner of Keras' models. weights, and what is raised, as in `load`."""
+    groups = _by_encoder(models)
+    return _captioner([_run_by_keras(own, weights, len(groups) == 1) for own in groups], neighbours)
+
+
+class _Running(NamedTuple):
+    """Models of one encoder, and what runs them."""
+
+    models: list[ModelFolder]
+    steps: list[ModelSteps]
+    encoder: LazyEncoder
+    in_threads: bool
+
+
+def _by_encoder(models: Sequence[ModelFolder]) -> list[list[ModelFolder]]:
+    """The models of each encoder, the first model's encoder first."""
+    groups: list[list[ModelFolder]] = []
+    for model in models:
+        same = [own for own in groups if own[0].encoder == model.encoder]
+        if same:
+            same[0].append(model)
+        else:
+            groups.append([model])
+    return groups
+
+
+def _run_by_onnx(models: list[ModelFolder]) -> _Running:
+    steps: list[ModelSteps] = [load_onnx_steps(model) for model in models]
+    load_encoder = partial(load_onnx_encoder, models[0].encoder, models[0].folder)
+    return _Running(models, steps, _lazy(models[0], steps, load_encoder), True)
+
+
+def _run_by_keras(models: list[ModelFolder], weights: str, alone: bool) -> _Running:
     from captioning.backend import import_keras
 
     import_keras()
-    ensemble = Ensemble([_keras_steps(model) for model in models])
-    load_encoder = partial(load_encoder_of, models[0], weights)
-    return _captioner(models[0], ensemble, load_encoder, neighbours)
+    steps = [_keras_steps(model) for model in models]
+    own = weights_for(models[0].encoder["name"], weights, alone)
+    load_encoder = partial(load_encoder_of, models[0], own)
+    return _Running(models, steps, _lazy(models[0], steps, load_encoder), False)
+
+
+def _lazy(
+    model: ModelFolder, steps: Sequence[ModelSteps], load_encoder: Callable[[], PhotoEncoder]
+) -> LazyEncoder:
+    return LazyEncoder(model, any(one.reads_grids for one in steps), load_encoder)
 
 
 def _keras_steps(about: ModelFolder) -> ModelSteps:
@@ -126,17 +174,24 @@ def _keras_steps(about: ModelFolder) -> ModelSteps:
     return steps_of(load_trained_model(about.folder).model)
 
 
-def _captioner(
-    model: ModelFolder,
-    ensemble: Ensemble,
-    load_encoder: Callable[[], PhotoEncoder],
-    neighbours: "Neighbours | None",
-    in_threads: bool = False,
-) -> Captioner:
-    familiarity = read_familiarity(model.folder, model.encoder["vector_size"])
-    critic = read_critic(model.folder, model.encoder["vector_size"], model.tokenizer.size)
-    decoder = CaptionDecoder(model, ensemble, Judges(critic, neighbours))
-    return Captioner(decoder, load_encoder, familiarity, in_threads)
+def _captioner(groups: Sequence[_Running], neighbours: "Neighbours | None") -> Captioner:
+    """The captioner of all that runs, a group for each encoder."""
+    first = groups[0].models[0]
+    familiarity = read_familiarity(first.folder, first.encoder["vector_size"])
+    judges = replace(_critic([group.models for group in groups]), neighbours=neighbours)
+    decoder = CaptionDecoder(first, Ensemble(*(group.steps for group in groups)), judges)
+    encoders = [group.encoder for group in groups]
+    return Captioner(decoder, encoders, familiarity, all(group.in_threads for group in groups))
+
+
+def _critic(groups: Sequence[Sequence[ModelFolder]]) -> Judges:
+    """The critic of the first model that has one. groups: the models of each encoder."""
+    for place, own in enumerate(groups):
+        for model in own:
+            critic = read_critic(model.folder, model.encoder["vector_size"], model.tokenizer.size)
+            if critic is not None:
+                return Judges(critic, encoder=place, weight=model.decoding.get("critic"))
+    return Judges()
 
 
 def load_encoder_of(model: ModelFolder, weights: str) -> Encoder:

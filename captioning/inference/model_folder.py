@@ -49,14 +49,22 @@ def check_vectors_fit(about: ModelFolder, made_by: dict[str, Any]) -> None:
 
     made_by: the signature of the encoder that made them.
     """
+    key = misfit(about, made_by)
+    if key:
+        raise CaptioningError(
+            f"the vectors were made with {key} {made_by.get(key)!r}, but the model in "
+            f"{about.folder} was trained with {about.encoder[key]!r}"
+        )
+
+
+def misfit(about: ModelFolder, made_by: dict[str, Any]) -> str | None:
+    """What differs between the encoder that made vectors and the model's; None if nothing does."""
     for key, wanted in about.encoder.items():
         if key == "weights" and UNKNOWN_WEIGHTS in (made_by.get(key), wanted):
             continue  # files of other projects don't tell
         if made_by.get(key) != wanted:
-            raise CaptioningError(
-                f"the vectors were made with {key} {made_by.get(key)!r}, but the model in "
-                f"{about.folder} was trained with {wanted!r}"
-            )
+            return key
+    return None
 
 
 def is_exported(about: ModelFolder) -> bool:

@@ -24,7 +24,7 @@ from captioning.files.network_files import NetworkFile, read_network
 from captioning.files.text import write_json
 from captioning.files.whole import written_whole
 from captioning.inference.caption_decoder import CaptionDecoder
-from captioning.inference.captioner import Captioner
+from captioning.inference.captioner import Captioner, LazyEncoder
 from captioning.inference.description import DESCRIPTION, FORMAT, MODEL
 from captioning.inference.model_folder import ModelFolder
 from captioning.inference.prefix_steps import (
@@ -181,7 +181,8 @@ def load_other(files: OtherFiles, weights: str = "imagenet") -> Captioner:
     other = read_other_model(files)
     name = other.about.encoder["name"]
     decoder = CaptionDecoder(other.about, Ensemble([other.steps]))
-    return Captioner(decoder, partial(load_encoder, name, weights))
+    encoder = LazyEncoder(other.about, False, partial(load_encoder, name, weights))
+    return Captioner(decoder, [encoder])
 
 
 def save_other_model(other: OtherModel, folder: Path) -> None:

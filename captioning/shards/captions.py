@@ -68,7 +68,8 @@ class CaptionMaker:
     def __init__(self, task: CaptionTask, captioner: Any) -> None:
         self._task, self._captioner = task, captioner
         # The same bits each time, however many photos came before: see `Encoder`.
-        captioner.encoder.compiled = True
+        for one in captioner.encoders:
+            one.encoder.compiled = True
 
     def make(self, keys: list[str], photos: list[Photo]) -> Made:
         """A row a photo: key, caption, score and familiar (null where unknown), error."""

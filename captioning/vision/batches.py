@@ -1,6 +1,6 @@
 """Photos as batches: read ahead while the network computes, and encoded view by view."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from captioning.vision.encoders import PhotoEncoder
-from captioning.vision.images import MAX_PIXELS, UnreadableImageError, load_array
+from captioning.vision.images import MAX_PIXELS, UnreadableImageError, load_arrays
 from captioning.vision.packed import Photo
 from captioning.vision.views import view
 
@@ -20,8 +20,8 @@ IMAGES_AT_ONCE = 16
 P = TypeVar("P", bound=Photo)
 """Paths in, paths out."""
 
-_Group = tuple[tuple[P, ...], list[Future[np.ndarray | str]]]
-"""Photos of a batch, and of each the pixels, or the reason why there are none, to come."""
+_Group = tuple[tuple[P, ...], list[Future[list[np.ndarray] | str]]]
+"""Photos of a batch, and of each the pixels in each size, or why there are none, to come."""
 
 
 def read_batches(
@@ -36,10 +36,22 @@ def read_batches(
     A photo that can't be read, or has more than `max_pixels`, is left out and named in `failed`
     with the reason. At most two batches wait in memory, however many photos there are.
     """
+    for batch, (images,) in read_in_sizes(paths, (size,), batch_size, failed, max_pixels):
+        yield batch, images
 
-    def read(path: P) -> np.ndarray | str:
+
+def read_in_sizes(
+    paths: Iterable[P],
+    sizes: Sequence[int],
+    batch_size: int,
+    failed: dict[P, str],
+    max_pixels: int = MAX_PIXELS,
+) -> Iterator[tuple[list[P], list[np.ndarray]]]:
+    """As `read_batches`, for encoders of several sizes: (paths, images of each size)."""
+
+    def read(path: P) -> list[np.ndarray] | str:
         try:
-            return load_array(path, size, max_pixels)
+            return load_arrays(path, sizes, max_pixels)
         except UnreadableImageError as error:
             return str(error)
 
@@ -58,8 +70,8 @@ def read_batches(
 
 
 def _decoded(
-    group: tuple[P, ...], futures: list[Future[np.ndarray | str]], failed: dict[P, str]
-) -> Iterator[tuple[list[P], np.ndarray]]:
+    group: tuple[P, ...], futures: list[Future[list[np.ndarray] | str]], failed: dict[P, str]
+) -> Iterator[tuple[list[P], list[np.ndarray]]]:
     """The photos of a group that could be read, as one batch; none when there is no such photo."""
     paths, images = [], []
     for path, future in zip(group, futures, strict=True):
@@ -70,7 +82,8 @@ def _decoded(
             paths.append(path)
             images.append(result)
     if paths:
-        yield paths, np.stack(images)  # (photos, size, size, 3)
+        # One a size, (photos, size, size, 3)
+        yield paths, [np.stack(of_size) for of_size in zip(*images, strict=True)]
 
 
 def encode_views(

@@ -306,6 +306,15 @@ def check_encoder(name: str, weights: str) -> None:
         )
 
 
+def weights_for(name: str, weights: str, alone: bool) -> str:
+    """What of `--weights` an encoder is loaded with, where there may be several.
+
+    alone: whether there is no other encoder; otherwise a file is for the one that has no weights of
+    its own.
+    """
+    return "imagenet" if not alone and name in (*LITE, "mini-xception") else weights
+
+
 def _fingerprint(network: Any) -> str:
     """16 hexadecimal digits of the SHA-256 of all weights, the same on every backend."""
     digest = hashlib.sha256()

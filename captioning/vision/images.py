@@ -5,6 +5,7 @@ import io
 import stat
 import struct
 import warnings
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -230,6 +231,14 @@ def load_array(path: Photo, size: int, max_pixels: int = MAX_PIXELS) -> np.ndarr
     because Pillow's default has changed before. Raises `UnreadableImageError`.
     """
     return to_array(open_image(path, max_pixels), size)
+
+
+def load_arrays(
+    path: Photo, sizes: Sequence[int], max_pixels: int = MAX_PIXELS
+) -> list[np.ndarray]:
+    """The photo as encoders of several sizes read it, as `load_array`; it is opened once."""
+    image = open_image(path, max_pixels)
+    return [to_array(image, size) for size in sizes]
 
 
 def to_array(image: Image.Image, size: int) -> np.ndarray:
