@@ -84,6 +84,16 @@ def write_table(folder: Path, photos: Photos) -> None:
             writer.writerows([name, c, split_of(i)] for c in captions)
 
 
+def write_kaggle(folder: Path, photos: Photos) -> None:
+    """`captions.txt`."""
+    write_files(folder, photos)
+    with (folder / "captions.txt").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["image", "caption"])
+        for name, captions in photos:
+            writer.writerows([name, c] for c in captions)
+
+
 def write_json_lines(folder: Path, photos: Photos) -> None:
     """A photo a line."""
     write_files(folder, photos)
@@ -105,6 +115,26 @@ def write_parquet(folder: Path, photos: Photos) -> None:
         }
     )
     write_table(table, folder / "mine.parquet", row_group_size=1000)
+
+
+def write_huggingface(folder: Path, photos: Photos) -> None:
+    """What `datasets` writes: Arrow files of 5,000 photos, a thousand in a batch."""
+    import pyarrow
+
+    for split in ("train", "val"):
+        own = [photo for i, photo in enumerate(photos) if split_of(i) == split]
+        (folder / split).mkdir(parents=True)
+        names = []
+        for start in range(0, len(own), IN_A_SHARD):
+            part = own[start : start + IN_A_SHARD]
+            image = [{"bytes": bytes(PHOTO_BYTES), "path": name} for name, _ in part]
+            table = pyarrow.table({"image": image, "captions": [c for _, c in part]})
+            names.append(f"data-{start:05}.arrow")
+            with pyarrow.ipc.new_stream(str(folder / split / names[-1]), table.schema) as stream:
+                stream.write_table(table, max_chunksize=1000)
+        state = {"_data_files": [{"filename": name} for name in names]}
+        (folder / split / "state.json").write_text(json.dumps(state))
+    (folder / "dataset_dict.json").write_text('{"splits": ["train", "val"]}')
 
 
 def write_shards(folder: Path, photos: Photos) -> None:
@@ -134,9 +164,11 @@ WRITERS: dict[str, Callable[[Path, Photos], None]] = {
     "coco": write_coco,
     "karpathy": write_karpathy,
     "flickr30k": write_flickr30k,
+    "kaggle": write_kaggle,
     "csv": write_table,
     "jsonl": write_json_lines,
     "parquet": write_parquet,
+    "huggingface": write_huggingface,
     "webdataset": write_shards,
     "folder": write_folder,
 }

@@ -64,6 +64,21 @@ def test_tokenizers_as_json_are_read(read) -> None:
     assert read(pickle.dumps(state["word_index"]), "words.pkl").word_index["a"] == 2
 
 
+def test_maps_of_both_directions_are_read(read) -> None:
+    words = {"startseq": 1, "a": 2, "dog": 3, "endseq": 4}
+    numbers = {number: word for word, number in words.items()}  # ixtoword.pkl
+    for value in (words, numbers):
+        assert read(pickle.dumps(value)).word_index == words
+    with pytest.raises(CaptioningError, match="maps 1 to 'a', which is no number"):
+        read(pickle.dumps({1: "a", 2: "a"}))
+
+
+def test_a_tokenizer_beside_the_length_of_captions_is_read(read) -> None:
+    made = pickled_tokenizer(MODULES[0], 2, attributes(CAPTIONS))
+    both = made[:-1] + b"K\x22\x86."  # the tokenizer, 34, a tuple of the two
+    assert read(both).word_index == attributes(CAPTIONS)["word_index"]
+
+
 def test_unknown_and_rare_words_as_keras_does(read) -> None:
     def numbers(text: str, **own: object) -> list[int]:
         return read(pickled_tokenizer(MODULES[1], 2, attributes(CAPTIONS, **own))).encode(text)
@@ -87,6 +102,9 @@ def test_unknown_and_rare_words_as_keras_does(read) -> None:
         ),
         (["<start> a dog <end>"], ("<start>", "<end>")),
         (["<sos> a dog <eos>"], ("<sos>", "<eos>")),
+        (["ssss a dog eeee"], ("ssss", "eeee")),
+        (["beginsequence a dog endsequence"], ("beginsequence", "endsequence")),
+        (["sostok a dog eostok"], ("sostok", "eostok")),
         (["a dog", "a cat", "the start of a race", "the end of a day", "a bird"], None),
         (["a dog"], None),
     ],

@@ -28,6 +28,12 @@ MARKERS = (
     ("<s>", "</s>"),
     ("seqstart", "seqend"),
     ("startofseq", "endofseq"),
+    ("startsequence", "endsequence"),
+    ("beginsequence", "endsequence"),
+    ("sostok", "eostok"),
+    ("ssss", "eeee"),
+    ("<startseq>", "<endseq>"),
+    ("[start]", "[end]"),
 )
 """What other projects put before and after each caption; those that no caption holds come first."""
 
@@ -111,7 +117,23 @@ def tokenizer_of(path: Path, value: Any) -> KerasTokenizer:
     """The tokenizer that a pickle held; path: of the file, for messages."""
     if isinstance(value, PickledTokenizer):
         return _of_attributes(path, value.state)
-    return _of_attributes(path, {"word_index": value})
+    if isinstance(value, list | tuple):  # pickle.dump((tokenizer, max_length), file)
+        tokenizers = [each for each in value if isinstance(each, PickledTokenizer)]
+        if len(tokenizers) == 1:
+            return _of_attributes(path, tokenizers[0].state)
+    return _of_attributes(path, {"word_index": _by_word(value)})
+
+
+def _by_word(value: Any) -> Any:
+    """The map {word: number}, also of one that is kept the other way round."""
+    if (
+        isinstance(value, dict)
+        and all(map(_is_whole, value))
+        and all(map(_is_text, value.values()))
+    ):
+        turned = {word: number for number, word in value.items()}
+        return turned if len(turned) == len(value) else value
+    return value
 
 
 def _is_json(path: Path) -> bool:
