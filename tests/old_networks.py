@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-KINDS = ("merge", "inject", "par-inject", "init-inject")
+KINDS = ("merge", "inject", "par-inject", "init-inject", "weighed")
 
 
 def build(k: ModuleType, kind: str, vector: int, length: int, numbers: int, width: int = 9) -> Any:
@@ -34,6 +34,11 @@ def build(k: ModuleType, kind: str, vector: int, length: int, numbers: int, widt
             ]
         )
         x = make.Bidirectional(make.GRU(width))(x)
+    elif kind == "weighed":  # the photo weighs the words
+        x = make.LSTM(width, return_sequences=True)(make.Embedding(numbers, width)(words))
+        scores = make.Dot(axes=(2, 2))([make.RepeatVector(length)(code), x])
+        x = make.Dot(axes=[2, 1])([make.Activation("softmax")(scores), x])
+        x = make.add([make.GlobalAveragePooling1D()(x), code])
     else:  # the photo is the state before any word
         x = make.Embedding(numbers, width, mask_zero=True)(words)
         x = make.LSTM(width)(x, initial_state=[code, code])

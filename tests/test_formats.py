@@ -150,6 +150,33 @@ def test_a_photo_in_two_splits_is_told(tmp_path: Path) -> None:
     ]
 
 
+def test_tables_in_folders_of_splits_are_one_dataset(tmp_path: Path) -> None:
+    for split, names in SPLITS.items():
+        write_photos(tmp_path / split)
+        rows = "".join(f"{name},a dog number {name[:-4]}\n" for name in names)
+        (tmp_path / split / "metadata.csv").write_text("file_name,text\n" + rows)
+    dataset = read(tmp_path)
+    assert dataset.splits == {s: [f"{s}/{n}" for n in names] for s, names in SPLITS.items()}
+    assert dataset.captions["dev/9.jpg"] == ["a dog number 9"]
+
+
+def test_the_tables_beside_shards_are_the_shards_own(tmp_path: Path) -> None:
+    WRITERS["webdataset"][1](tmp_path)
+    for shard in list(tmp_path.glob("*.tar")):
+        shard.with_suffix(".parquet").write_text("of img2dataset, not read")
+    assert plain(read(tmp_path).captions) == CLEAN
+
+
+def test_ids_of_coco_may_be_numbers_or_texts(tmp_path: Path) -> None:
+    WRITERS["coco"][1](tmp_path)
+    for path in (tmp_path / "annotations").iterdir():
+        content = json.loads(path.read_text())
+        for image in content["images"]:
+            image["id"] = str(image["id"])
+        path.write_text(json.dumps(content))
+    assert plain(read(tmp_path).captions) == CLEAN
+
+
 def test_a_table_in_two_folders_is_two_datasets(tmp_path: Path) -> None:
     for part in ("one", "two"):
         WRITERS["kaggle"][1](tmp_path / part)

@@ -55,10 +55,18 @@ def open_dataset(
 
 
 def _leave_to_others(found: dict[str, list[Path]]) -> None:
-    """Take from "table", which takes any, the files that a format knows by their names."""
+    """Take from "table", which takes any, the files that a format knows by their names.
+
+    So are tables about a shard beside it: img2dataset writes 00000.parquet for 00000.tar.
+    """
     if "table" in found and len(found) > 1:
         others = {path for name, files in found.items() if name != "table" for path in files}
-        found["table"] = [path for path in found["table"] if path not in others]
+        shards = {path.with_suffix("") for path in found.get("webdataset", [])}
+        found["table"] = [
+            path
+            for path in found["table"]
+            if path not in others and path.with_suffix("") not in shards
+        ]
         if not found["table"]:
             del found["table"]
 

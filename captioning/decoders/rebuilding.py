@@ -294,6 +294,13 @@ def _merging(kind: type, *keys: str) -> Callable[[dict[str, Any], bool], Any]:
     return make
 
 
+def _dot(config: dict[str, Any], is_old: bool) -> Any:
+    options = _values(config, "axes", "normalize")  # neither Keras hands a mask on
+    if isinstance(options.get("axes"), list):
+        options["axes"] = tuple(options["axes"])
+    return layers.Dot(**options)
+
+
 def _with_old_masks(kind: type) -> type:
     """The class, with the masks of Keras 2: a step counts if it counts in every input.
 
@@ -335,6 +342,7 @@ _LAYERS: dict[str, Callable[[dict[str, Any], bool], Any]] = {
     "Average": _merging(layers.Average),
     "Maximum": _merging(layers.Maximum),
     "Subtract": _merging(layers.Subtract),
+    "Dot": _dot,
     "Dropout": _identity,
     "SpatialDropout1D": _identity,
     "GaussianDropout": _identity,

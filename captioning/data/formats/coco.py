@@ -30,11 +30,11 @@ def _rows(path: Path) -> Rows:
         problem = 'expected an object with the lists "images" and "annotations"'
         yield BrokenRow(path, "line 1", problem, ends_file=True)
         return
-    names: dict[int | str, str] = {}
+    names: dict[str, str] = {}  # ids that are numbers in one list are texts in others
     for place, image in enumerate(images, 1):
         name = image.get("file_name") if isinstance(image, dict) else None
         if isinstance(name, str) and name and isinstance(image.get("id"), (int, str)):
-            names[image["id"]] = name
+            names[str(image["id"])] = name
         else:
             yield BrokenRow(path, f"image {place}", 'expected "id" and "file_name"')
     for place, annotation in enumerate(annotations, 1):
@@ -42,11 +42,11 @@ def _rows(path: Path) -> Rows:
         caption = annotation.get("caption") if isinstance(annotation, dict) else None
         if not isinstance(number, (int, str)) or not isinstance(caption, str):
             yield BrokenRow(path, f"annotation {place}", 'expected "image_id" and "caption"')
-        elif number not in names:
+        elif str(number) not in names:
             problem = f"its image {number!r} is none of the {len(names):,} images"
             yield BrokenRow(path, f"annotation {place}", problem)
         else:
-            yield CaptionRow(names[number], caption, split)
+            yield CaptionRow(names[str(number)], caption, split)
 
 
 def _list(content: Any, key: str) -> list[Any] | None:

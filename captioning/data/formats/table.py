@@ -22,8 +22,8 @@ def find(listing: Listing) -> list[Path]:
 
 
 def read(files: list[Path], root: Path, columns: Columns) -> Source:
-    """All rows of all files. A file's own name may say the split."""
-    parts = [path for path in files if split_in_name(path.stem) or "-of-" in path.stem]
+    """All rows of all files. A file's own name may say the split, or its folder's."""
+    parts = [path for path in files if _split_of(path, root) or "-of-" in path.stem]
     if len(files) > 1 and parts != files:
         raise CaptioningError(
             f"{root} has several tables: {', '.join(str(path) for path in files[:5])}; name one "
@@ -35,7 +35,7 @@ def read(files: list[Path], root: Path, columns: Columns) -> Source:
 
 
 def _rows(path: Path, root: Path, columns: Columns, packed: PackedPhotos) -> Rows:
-    split = split_in_name(path.stem)
+    split = _split_of(path, root)
     # Names are meant from the table's own folder, where that is one below.
     folder = path.parent.relative_to(root).as_posix() if path.is_relative_to(root) else "."
     for row in _rows_of(path, columns, packed):
@@ -46,6 +46,13 @@ def _rows(path: Path, root: Path, columns: Columns, packed: PackedPhotos) -> Row
         if folder != "." and (root / folder / image).is_file():
             image = f"{folder}/{image}"
         yield CaptionRow(image, caption, own_split or split)
+
+
+def _split_of(path: Path, root: Path) -> str:
+    """The split of train.csv, or of train/metadata.csv."""
+    return split_in_name(path.stem) or (
+        split_in_name(path.parent.name) if path.parent != root else ""
+    )
 
 
 def _rows_of(path: Path, columns: Columns, packed: PackedPhotos) -> Rows:
