@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from captioning.output.interfaces import Output
     from captioning.output.wording import Wording
 
-MOST_AT_ONCE = 16
-"""Groups of photos that are captioned side by side at most; each takes some 50 MB."""
+MOST_AT_ONCE = 8
+"""Groups of photos that are captioned side by side at most; each takes some 100 MB."""
 
 AFTER_STOP = "with -o, the captions so far are saved: the same command with --resume continues"
 
