@@ -1,5 +1,6 @@
 """The critic: its training, its file, and how it chooses among a beam's captions."""
 
+import csv
 import json
 import shutil
 import sys
@@ -18,6 +19,7 @@ from captioning.inference.settings import DecodingSettings
 from captioning.inference.trained_on import trained_on
 from captioning.training.critic import ContrastiveLoss, CriticSettings, build_critic, weights_of
 from captioning.training.critic_weight import choose_weight
+from captioning.training.rewards import CiderAndCriticRewards, CiderRewards
 
 D, V = 12, 9
 """Numbers of a vector, and tokens."""
@@ -151,10 +153,15 @@ def judged_model(
 
 def train(folder: Path, data: Path, *more: object) -> int:
     """`train.py --critic` in this process: its exit code."""
+    options = ["--data", data, "--critic", folder, "--epochs", 30, "--batch-size", 64, *more]
+    return run_train(*options)
+
+
+def run_train(*arguments: object) -> int:
+    """`train.py` in this process: its exit code."""
     from captioning.commands import train as command
     from captioning.commands.run import run_main
 
-    arguments = ["--data", data, "--critic", folder, "--epochs", 30, "--batch-size", 64, *more]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["train.py", *map(str, arguments)])
         with pytest.raises(SystemExit) as ended:
@@ -222,3 +229,44 @@ def test_options_and_data_that_do_not_fit_are_refused(
     assert train(judged_model, other) == 2
     assert "another vocabulary" in capsys.readouterr().err
     assert (judged_model / CRITIC).read_bytes() == before
+
+
+def test_a_reward_beside_cider_is_the_critics_cosine(data_folder: Path, judged_model: Path) -> None:
+    prepared = read_prepared(data_folder)
+    names = prepared.splits["train"]
+    vectors = prepared.features.matrix(names)
+    critic = read_critic(judged_model, vectors.shape[1], prepared.tokenizer.size)
+    assert critic is not None
+    cider = CiderRewards(prepared, names, 20)
+    both = CiderAndCriticRewards(cider, critic, vectors, 3.0)
+    own, other = (prepared.tokenizer.encode(prepared.captions[name][0]) for name in names[:2])
+    ((fits, doesnt),) = critic.cosines(vectors[:1], [[own, other]])
+    assert fits > doesnt
+    assert both.of(0, own) == pytest.approx(cider.of(0, own) + 3 * fits, abs=1e-5)
+    assert both.of(0, other) == pytest.approx(cider.of(0, other) + 3 * doesnt, abs=1e-5)
+
+
+def test_finetuning_with_the_critics_reward(
+    data_folder: Path,
+    judged_model: Path,
+    model_folder: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    options = ["--data", data_folder, "--finetune", "cider", "--epochs", 1, "--critic-reward"]
+    rewards = []
+    for weight in (0, 50):
+        folder = tmp_path / str(weight)
+        assert run_train(*options, weight, "--initial", judged_model, "--output", folder) == 0
+        with (folder / "history.csv").open(encoding="utf-8") as file:
+            (row,) = csv.DictReader(file)
+        rewards.append(float(row["reward"]))
+    # A cosine is 1 at the most, and CIDEr 10; rewards are told times 100.
+    assert rewards[0] + 100 < rewards[1] < rewards[0] + 5000
+    told = json.loads((tmp_path / "50" / "captioner.json").read_text())["training"]
+    assert told["settings"]["critic_reward"] == 50
+    output = ["--output", tmp_path / "none"]
+    assert run_train(*options, 1, "--initial", model_folder, *output) == 2
+    assert f"--critic {model_folder}" in capsys.readouterr().err
+    assert run_train(*options, -1, "--initial", judged_model, *output) == 2
+    assert "--critic-reward -1.0 is not a number from 0 on" in capsys.readouterr().err

@@ -71,6 +71,13 @@ def add_start(add: Callable[..., Any]) -> None:
         f"(default: {FINETUNING['merge'].samples})",
     )
     add(
+        "--critic-reward",
+        type=float,
+        metavar="W",
+        help="with --finetune: beside a caption's CIDEr (0 to 10), W times how well it fits the "
+        f"photo as --initial's critic sees it (default: {FINETUNING['merge'].critic_reward})",
+    )
+    add(
         "--teacher",
         type=model_folder,
         action="append",
@@ -315,6 +322,7 @@ def check_numbers(options: argparse.Namespace) -> None:
             for name, value in (
                 ("weight_decay", options.weight_decay),
                 ("warm_up", options.warm_up),
+                ("critic_reward", options.critic_reward),
             )
         ),
         (
@@ -341,6 +349,10 @@ def check_combinations(options: argparse.Namespace) -> None:
         (
             options.finetune and not (options.initial or options.resume),
             "--finetune wants a trained model: name it with --initial",
+        ),
+        (
+            options.critic_reward and not options.initial,
+            "--critic-reward wants the model that has the critic: name it with --initial",
         ),
         (
             options.finetune and options.teacher,

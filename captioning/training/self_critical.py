@@ -25,7 +25,8 @@ from captioning.backend import uses_xla
 from captioning.data.prepared import Prepared
 from captioning.decoders.build import steps_of
 from captioning.decoders.kinds import READ_GRIDS
-from captioning.errors import CaptioningError
+from captioning.errors import CaptioningError, command_line
+from captioning.inference.critic import read_critic
 from captioning.inference.search import greedy, sample
 from captioning.inference.settings import DecodingSettings
 from captioning.training.batches import (
@@ -48,7 +49,7 @@ from captioning.training.loop import run_epochs
 from captioning.training.losses import WordLoss
 from captioning.training.mean_weights import OwnCopy, copy_model, update_mean_weights
 from captioning.training.records import EpochRecords
-from captioning.training.rewards import CiderRewards
+from captioning.training.rewards import CiderAndCriticRewards, CiderRewards
 from captioning.training.settings import FinetuningSettings
 from captioning.training.starting_point import StartingPoint
 
@@ -89,6 +90,8 @@ def finetune_on_cider(
         with alone():
             mean = copy_model(model)
     train, dev = (FinetuningSplit(prepared, split, settings) for split in ("train", "dev"))
+    if settings.critic_reward:
+        train.rewards = rewards_with_critic(prepared, train.cider, settings, starting_point)
     sampler = Sampler(model, settings)
     with alone():
         mean_steps = steps_of(mean)
@@ -103,6 +106,29 @@ def finetune_on_cider(
         progress.record(row, row["dev_CIDEr"])
 
     return run_epochs(epoch, model, progress, checkpoint, records, mean)
+
+
+def rewards_with_critic(
+    prepared: Prepared,
+    cider: CiderRewards,
+    settings: FinetuningSettings,
+    starting_point: StartingPoint,
+) -> CiderAndCriticRewards:
+    """The training photos' rewards, of CIDEr and the initial model's critic.
+
+    Raises `CaptioningError` when there is no initial model, or it has no critic that can be read.
+    """
+    initial = starting_point.initial
+    if initial is None:
+        raise CaptioningError("a reward by the critic wants its model; name it with --initial")
+    vectors = prepared.features.matrix(prepared.splits["train"])  # (photos, D)
+    critic = read_critic(initial.folder, vectors.shape[1], initial.tokenizer.size)
+    if critic is None:
+        raise CaptioningError(
+            f"{initial.folder} has no critic; train it with: {command_line('train')} --critic "
+            f"{initial.folder}"
+        )
+    return CiderAndCriticRewards(cider, critic, vectors, settings.critic_reward)
 
 
 def compile_for_finetuning(model: keras.Model, settings: FinetuningSettings) -> None:
@@ -129,6 +155,7 @@ def advantages(rewards: np.ndarray) -> np.ndarray:
 class FinetuningSplit:
     """A split's photos as the decoder reads them, and the rewards of captions of them.
 
+    cider: of captions; rewards: the same, or with a critic's beside it.
     views: int (photos, views), each photo's rows of its inputs: the photo itself and, of grids,
     its other views.
     """
@@ -136,7 +163,8 @@ class FinetuningSplit:
     def __init__(self, prepared: Prepared, split: str, settings: FinetuningSettings) -> None:
         names = prepared.splits[split]
         self._settings = settings
-        self.rewards = CiderRewards(prepared, names, settings.longest)
+        self.cider = CiderRewards(prepared, names, settings.longest)
+        self.rewards: CiderRewards | CiderAndCriticRewards = self.cider
         self._has_grids = settings.decoder in READ_GRIDS
         if self._has_grids:
             self.views = prepared.features.grid_rows(names)  # (photos, views)
@@ -296,5 +324,5 @@ def cider_of_greedy_captions(steps: Any, photos: FinetuningSplit, longest: int) 
                 len(rows),
                 DecodingSettings(max_words=longest),
             )
-            scores += [photos.rewards.of(start + i, list(h.tokens)) for i, h in enumerate(found)]
+            scores += [photos.cider.of(start + i, list(h.tokens)) for i, h in enumerate(found)]
     return 100 * float(np.mean([score for part in gather(scores) for score in part]))

@@ -72,8 +72,9 @@ class FinetuningSettings:
 
     batch_size: in photos; samples: captions sampled for each photo; photos_at_once: for so many
     photos captions are sampled before the model is updated with them; longest: a sampled
-    caption's greatest length in words; patience: the training stops after so many epochs without
-    a better CIDEr on dev.
+    caption's greatest length in words; critic_reward: what a caption's fit to its photo, as the
+    initial model's critic sees it (-1 to 1), is worth beside its CIDEr (0 to 10); patience: the
+    training stops after so many epochs without a better CIDEr on dev.
     """
 
     decoder: str
@@ -83,6 +84,7 @@ class FinetuningSettings:
     samples: int = 5
     photos_at_once: int = 512
     longest: int = 20
+    critic_reward: float = 0.0
     patience: int = 3
     seed: int = 1
 
