@@ -1,29 +1,18 @@
 """Train a decoder; the best epoch is kept in a model's folder."""
 
 import argparse
-import dataclasses
-import math
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from captioning.backend import import_keras
-from captioning.commands.options import (
-    add_data,
-    check_at_least,
-    command_parser,
-    flag,
-    model_folder,
-    path,
-    refuse,
-)
-from captioning.commands.train_distributed import OPTIONS, add_distribution, train_distributed
-from captioning.decoders.kinds import HEADS, READ_GRIDS
-from captioning.errors import CaptioningError, command_line
-from captioning.training.settings import FINETUNING, SETTINGS, FinetuningSettings, TrainingSettings
+from captioning.commands.train_distributed import train_distributed
+from captioning.commands.train_options import check_arguments, parse_arguments, settings_of
+from captioning.decoders.kinds import READ_GRIDS
+from captioning.errors import command_line
 
 if TYPE_CHECKING:
     from captioning.training.checkpoint import Progress
@@ -31,161 +20,9 @@ if TYPE_CHECKING:
 AFTER_STOP = "the same command with --resume continues"
 
 
-EXAMPLES = {
-    "": "a merge model, on what features wrote",
-    "--resume": "go on after a stop",
-    "--decoder transformer": "a better one; features wants --grids",
-    "--finetune cider --initial models/trained --output models/finetuned": "on CIDEr",
-}
-
-
-def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> argparse.Namespace:
-    """The command line; program: how help calls the command."""
-    parser = command_parser("train", program, __doc__, EXAMPLES)
-    add_start(parser.add_argument)
-    add_model(parser.add_argument)
-    add_optimisation(parser.add_argument)
-    add_distribution(parser.add_argument)
-    return parser.parse_args(arguments)
-
-
-def add_start(add: Callable[..., Any]) -> None:
-    """The options on what is trained, from what, on what."""
-    add_data(add)
-    add(
-        "--output",
-        type=path,
-        default="models/trained",
-        help="the model's folder (default: %(default)s)",
-    )
-    add("--initial", type=model_folder, metavar="MODEL", help="start from this trained model")
-    add(
-        "--finetune",
-        choices=["cider"],
-        help="self-critical fine-tuning of --initial on CIDEr instead of cross-entropy",
-    )
-    add(
-        "--samples",
-        type=int,
-        help="with --finetune: captions sampled per photo "
-        f"(default: {FINETUNING['merge'].samples})",
-    )
-    add(
-        "--critic-reward",
-        type=float,
-        metavar="W",
-        help="with --finetune: beside a caption's CIDEr (0 to 10), W times how well it fits the "
-        f"photo as --initial's critic sees it (default: {FINETUNING['merge'].critic_reward})",
-    )
-    add(
-        "--teacher",
-        type=model_folder,
-        action="append",
-        default=[],
-        metavar="MODEL",
-        help="distillation: this trained model's predictions are soft targets beside the training "
-        "captions; given several times, the models are an ensemble",
-    )
-    add(
-        "--teacher-data",
-        type=path,
-        action="append",
-        default=[],
-        metavar="FOLDER",
-        help=f"what `{command_line('features')} --like TEACHER` wrote, for a teacher with another "
-        "encoder than --data's",
-    )
-    add(
-        "--critic",
-        type=model_folder,
-        metavar="MODEL",
-        help="instead of a decoder: a critic for this trained model, which chooses among a beam's "
-        "captions; it is written into the model's folder, with the weight that dev chooses",
-    )
-    add(
-        "--photos",
-        type=path,
-        default="Flicker8k_Dataset",
-        metavar="FOLDER",
-        help="the photos, of which film.png shows four with their captions after each epoch; where "
-        "they aren't, film.csv alone is written (default: %(default)s)",
-    )
-    add(
-        "--log-dir",
-        type=path,
-        metavar="FOLDER",
-        help="write each epoch's losses and scores there for TensorBoard (pip install tensorboard; "
-        "tensorboard --logdir FOLDER)",
-    )
-    add("--resume", action="store_true", help="continue an interrupted training")
-    add("--overwrite", action="store_true", help="replace a trained model in --output")
-
-
-def add_model(add: Callable[..., Any]) -> None:
-    """The options on the decoder and its size."""
-    add(
-        "--decoder",
-        choices=list(SETTINGS),
-        help="merge reads the photo's vector, the others attend to its grid (default: merge)",
-    )
-    add("--width", type=int, help=f"size of embeddings and hidden states {own('width')}")
-    add("--depth", type=int, help=f"layers of the transformer {own('depth')}")
-    add("--dropout", type=float, help=f"dropout rate {own('dropout')}")
-
-
-def add_optimisation(add: Callable[..., Any]) -> None:
-    """The options on the loss, the optimiser and when to stop."""
-    add("--epochs", type=int, help=f"at most this many {own('epochs')}")
-    add(
-        "--batch-size",
-        type=int,
-        help="captions per batch for merge, photos with all their captions for the others "
-        f"{own('batch_size')}",
-    )
-    add(
-        "--smoothing",
-        type=float,
-        help=f"label smoothing: share of each target over all words {own('smoothing')}",
-    )
-    add("--learning-rate", type=float, help=f"Adam's, at its peak {own('learning_rate')}")
-    add("--weight-decay", type=float, help=f"decoupled, as in AdamW {own('weight_decay')}")
-    add(
-        "--schedule",
-        choices=["plateau", "cosine"],
-        help="of the learning rate: cut it when the dev loss stops falling, or lower it along half "
-        f"a cosine until the last epoch {own('schedule')}",
-    )
-    add(
-        "--warm-up",
-        type=float,
-        metavar="EPOCHS",
-        help=f"with cosine: linear warm-up {own('warm_up')}",
-    )
-    add(
-        "--patience",
-        type=int,
-        help=f"stop after so many epochs without improvement on dev {own('patience')}",
-    )
-    add("--seed", type=int, help=f"the same seed gives the same weights {own('seed')}")
-
-
-def own(setting: str) -> str:
-    """The defaults of a setting, for help: one or that of each decoder, and of fine-tuning."""
-
-    def of(kinds: Mapping[str, TrainingSettings | FinetuningSettings]) -> str:
-        values = {decoder: str(getattr(settings, setting)) for decoder, settings in kinds.items()}
-        if len(set(values.values())) == 1:
-            return next(iter(values.values()))
-        return ", ".join(f"{decoder} {value}" for decoder, value in values.items())
-
-    if not hasattr(FINETUNING["merge"], setting) or of(FINETUNING) == of(SETTINGS):
-        return f"(default: {of(SETTINGS)})"
-    return f"(default: {of(SETTINGS)}; with --finetune: {of(FINETUNING)})"
-
-
 def main(arguments: Sequence[str] | None = None, program: str | None = None) -> int:
     """Train, save the best epoch, print its score on dev."""
-    options = parse_arguments(arguments, program)
+    options = parse_arguments(arguments, program, __doc__)
     check_arguments(options)
     if options.critic:
         from captioning.commands.train_critic import train_critic_of
@@ -280,129 +117,3 @@ def draw_film_of(output: Path, photos: Path) -> None:
             opened[name] = open_image(photos / name)
     if opened:
         save_figure(draw_film(opened, film), output / "film.png")
-
-
-def check_arguments(options: argparse.Namespace) -> None:
-    """Raise `CaptioningError` for values that don't fit each other, and for a model in the way."""
-    check_numbers(options)
-    check_combinations(options)
-    if not (options.resume or options.overwrite or options.critic):
-        check_nothing_in_the_way(options.output)
-    if options.log_dir:
-        from captioning.training.event_log import check_log_folder
-
-        check_log_folder(options.log_dir, options.resume, options.overwrite)
-
-
-def check_numbers(options: argparse.Namespace) -> None:
-    """Raise `CaptioningError` for a number that no training can be done with."""
-    check_at_least(options, 1, "epochs", "batch_size", "width", "depth", "patience")
-    rate = options.learning_rate
-    refuse(
-        (
-            options.samples is not None and options.samples < 2,
-            "--samples must be at least 2: each is compared with the others",
-        ),
-        *(
-            (
-                value is not None and not 0 <= value < 1,
-                f"--{name} {value} is not from 0 to below 1",
-            )
-            for name, value in (("dropout", options.dropout), ("smoothing", options.smoothing))
-        ),
-        (
-            rate is not None and not 0 < rate < math.inf,
-            f"--learning-rate {rate} is not a number above 0",
-        ),
-        *(
-            (
-                value is not None and not 0 <= value < math.inf,
-                f"{flag(name)} {value} is not a number from 0 on",
-            )
-            for name, value in (
-                ("weight_decay", options.weight_decay),
-                ("warm_up", options.warm_up),
-                ("critic_reward", options.critic_reward),
-            )
-        ),
-        (
-            options.seed is not None and not 0 <= options.seed < 1 << 32,
-            f"--seed {options.seed} is not from 0 to {(1 << 32) - 1:,}",
-        ),
-    )
-
-
-def check_combinations(options: argparse.Namespace) -> None:
-    """Raise `CaptioningError` for options that have no meaning together, or one without another."""
-    if options.critic:
-        from captioning.commands.train_critic import check_critic_arguments
-
-        check_critic_arguments(options)
-    refuse(
-        *(
-            (
-                getattr(options, name) is not None and not options.distributed,
-                f"{flag(name)} has no meaning without --distributed",
-            )
-            for name in OPTIONS
-        ),
-        (
-            options.finetune and not (options.initial or options.resume),
-            "--finetune wants a trained model: name it with --initial",
-        ),
-        (
-            options.critic_reward and not options.initial,
-            "--critic-reward wants the model that has the critic: name it with --initial",
-        ),
-        (
-            options.finetune and options.teacher,
-            "--teacher has no meaning for --finetune, which has rewards instead of targets",
-        ),
-        (
-            options.teacher_data and not options.teacher,
-            "--teacher-data holds what a --teacher reads; name the teacher too",
-        ),
-        (
-            options.smoothing and options.teacher,
-            "--smoothing has no meaning with --teacher, whose targets are soft already",
-        ),
-    )
-
-
-def check_nothing_in_the_way(output: Path) -> None:
-    """Raise `CaptioningError` for a folder that holds a model, or a training to continue."""
-    # The description is written last, so without it there is only a checkpoint to lose.
-    for part in ("captioner.json", "checkpoint/progress.json"):
-        if (output / part).exists():
-            what = "a trained model" if part == "captioner.json" else "an unfinished training"
-            raise CaptioningError(
-                f"{output} holds {what} already; continue it with --resume, replace it "
-                "with --overwrite, or name another folder with --output"
-            )
-
-
-def settings_of(options: argparse.Namespace, decoder: str) -> TrainingSettings | FinetuningSettings:
-    """The decoder's own settings, with what was given on the command line.
-
-    Raises `CaptioningError` for an option that this kind of training doesn't have, or a width
-    that can't be divided among the decoder's attention heads.
-    """
-    own = (FINETUNING if options.finetune else SETTINGS)[decoder]
-    # The options have the names of the settings' fields, and None where nothing was given. Those
-    # of the other kind of training are refused instead of ignored.
-    known = {field.name for field in dataclasses.fields(own)} - {"decoder"}
-    every = {
-        f.name for kind in (TrainingSettings, FinetuningSettings) for f in dataclasses.fields(kind)
-    } - {"decoder"}
-    named = {k: v for k, v in vars(options).items() if k in every and v is not None}
-    for name in sorted(named.keys() - known):
-        what = f"--finetune {options.finetune}" if options.finetune else "this training"
-        raise CaptioningError(f"{flag(name)} has no meaning for {what}")
-    if options.teacher:
-        named["smoothing"] = 0.0  # the teachers' predictions are soft targets already
-    heads = HEADS[decoder]
-    if named.get("width", heads) % heads:
-        raise CaptioningError(
-            f"--width {named['width']} is not a multiple of {heads}, the {decoder} decoder's heads"
-        )
-    return dataclasses.replace(own, **named)
