@@ -70,10 +70,8 @@ def processor_seconds(process: int) -> float:
     return (int(parts[11]) + int(parts[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def rendering_seconds(page: Any) -> float:
-    """Processor time of the page so far."""
-    client = page.context.new_cdp_session(page)
-    client.send("Performance.enable", {"timeDomain": "threadTicks"})
+def rendering_seconds(client: Any) -> float:
+    """Processor time of the page since its performance is watched."""
     found = {one["name"]: one["value"] for one in client.send("Performance.getMetrics")["metrics"]}
     return found["TaskDuration"]
 
@@ -91,11 +89,13 @@ def measure(page: Any, server: int, url: str) -> None:
         "[document.querySelectorAll('*').length, document.querySelectorAll('.row').length]"
     )
     print(f"elements of the page, rows: {count}")
+    client = page.context.new_cdp_session(page)
+    client.send("Performance.enable", {"timeDomain": "threadTicks"})
     for step in (30, 300):
-        before, started = rendering_seconds(page), time.monotonic()
+        before, started = rendering_seconds(client), time.monotonic()
         times = page.evaluate(SCROLL, [step, FRAMES])
         took = time.monotonic() - started
-        work = 1000 * (rendering_seconds(page) - before) / FRAMES
+        work = 1000 * (rendering_seconds(client) - before) / FRAMES
         print(
             f"scrolling {step} pixels a frame: {FRAMES / took:.0f} frames/s, median "
             f"{times[FRAMES // 2]:.1f} ms, 95% {times[FRAMES * 95 // 100]:.1f} ms; "

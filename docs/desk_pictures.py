@@ -145,7 +145,7 @@ def show_states(browser: Any, keep: Path, width: int) -> list[tuple[str, Path]]:
         with served(photos, Path(folder) / "p.sqlite") as desk:
             with page_of(desk.url) as page:
                 until(lambda: desk.desk.background.progress().done >= 8)
-                page.wait_for_selector("text=sure")
+                page.wait_for_selector(".facts >> text=sure")
                 take(page, "captions come in the background")
             desk.captioned()
             decide_some(desk)

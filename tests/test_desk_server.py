@@ -396,7 +396,7 @@ def test_programs_get_rows_as_in_jsonl(desk: Served) -> None:
         ("", b"--xyz--\r\n", "multipart/form-data; boundary=xyz", 400),
         ("", b"", "multipart/form-data", 400),
         ("", form(("a.jpg", b"x"))[0], "multipart/form-data; boundary=xyz", 200),
-        ("", form(*[("a.jpg", b"x")] * 33)[0], "multipart/form-data; boundary=xyz", 413),
+        ("", form(*[("a.jpg", b"x")] * 33)[0], "multipart/form-data; boundary=xyz", 422),
     ],
 )
 def test_programs_are_told_what_was_wrong(

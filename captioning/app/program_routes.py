@@ -41,7 +41,7 @@ def program_routes(captioner: SharedCaptioner, version: str) -> list[Route]:
             raise HTTPException(415, 'send the photos as multipart/form-data, in fields "photo"')
         photos = await photos_in(request, PHOTOS_AT_ONCE)
         if len(photos) > PHOTOS_AT_ONCE:
-            raise HTTPException(413, f"{PHOTOS_AT_ONCE} photos are the most in one request")
+            raise HTTPException(422, f"{PHOTOS_AT_ONCE} photos are the most in one request")
         rows = await run_in_threadpool(caption_rows, captioner, photos, top)
         return JSONResponse(rows)
 
@@ -174,9 +174,9 @@ def _operation() -> dict[str, Any]:
             "200": {"description": "a row a photo, in their order", "content": rows},
             "400": {"description": "no photo in the request", "content": error},
             "401": {"description": "the token is missing or wrong"},
-            "413": {"description": "too many bytes or photos", "content": error},
+            "413": {"description": "too many bytes", "content": error},
             "415": {"description": "not multipart/form-data", "content": error},
-            "422": {"description": "top is no such number", "content": error},
+            "422": {"description": "top is no such number, or too many photos", "content": error},
         },
         "security": [{}, {"token": []}],
     }
