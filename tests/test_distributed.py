@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -21,6 +22,7 @@ from captioning.training.distribution import Share
 from captioning.training.epoch import EpochBar
 from captioning.training.history import read_history
 from tests.conftest import ROOT
+from tests.distributed_trainings import train as train_here
 from tests.made_up_data import write_made_up_data
 
 CAPTIONS = [[[4, 5], [6]], [[4, 6, 5, 4]], [[5, 5], [6, 4]], [[4, 4, 6]], [[5], [6, 6]]]
@@ -163,13 +165,13 @@ def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run_trainings(data: Path, output: Path, processes: int) -> None:
-    """`tests/distributed_trainings.py` in so many processes."""
+def run_trainings(data: Path, output: Path, processes: int, *names: str) -> None:
+    """`tests/distributed_trainings.py` in so many processes, into `output / str(processes)`."""
     address = f"127.0.0.1:{free_port()}"
-    module = [sys.executable, "-m", "tests.distributed_trainings", str(data), str(output)]
+    module = [sys.executable, "-m", "tests.distributed_trainings", data, output / str(processes)]
     running = [
         subprocess.Popen(
-            [*module, address, str(processes), str(process)],
+            [*map(str, [*module, address, processes, process, *names])],
             cwd=ROOT,
             env=jax_environment(),
             stdout=subprocess.DEVNULL,
@@ -183,30 +185,42 @@ def run_trainings(data: Path, output: Path, processes: int) -> None:
         assert process.returncode == 0, messages[-3000:]
 
 
-def compare_histories(folder: Path, processes: int) -> None:
-    """The histories of so many processes with those of one."""
-    for name in ("merge", "transformer", "finetuned"):
-        one, several = (read_history(folder / str(n) / name) for n in (1, processes))
-        assert len(one) == len(several) == 2
-        for ours, theirs in zip(several, one, strict=True):
-            assert ours.keys() == theirs.keys()
-            for key in ours.keys() - {"seconds"}:
-                assert ours[key] == pytest.approx(theirs[key], rel=1e-5, abs=1e-7), (name, key)
+def compare_histories(one: Path, other: Path, tolerance: float = 1e-5) -> None:
+    """Two trainings have the same figures in each epoch."""
+    histories = read_history(one), read_history(other)
+    assert len(histories[0]) == len(histories[1]) == 2
+    for theirs, ours in zip(*histories, strict=True):
+        assert ours.keys() == theirs.keys()
+        for key in ours.keys() - {"seconds"}:
+            assert ours[key] == pytest.approx(theirs[key], rel=tolerance, abs=1e-7), (other, key)
 
 
-@pytest.mark.nightly
-def test_two_processes_give_the_history_of_one(made_up: Path, tmp_path: Path) -> None:
-    """Merge, transformer and fine-tuning; 7 rows a batch, which two don't divide."""
-    for processes in (1, 2):
-        run_trainings(made_up, tmp_path / str(processes), processes)
-    compare_histories(tmp_path, 2)
+def test_two_processes_and_another_backend_give_the_history_of_one(
+    made_up: Path, tmp_path: Path
+) -> None:
+    """7 rows a batch, which two don't divide; resumed from TensorFlow to JAX, and back."""
+    train_here("stopped", made_up, tmp_path / "tensorflow")
+    shutil.copytree(tmp_path / "tensorflow" / "stopped", tmp_path / "2" / "stopped-there")
+    (tmp_path / "tensorflow" / "stopped").rename(tmp_path / "tensorflow" / "stopped-there")
+    run_trainings(made_up, tmp_path, 1, "merge", "stopped")
+    for where in ("2", "tensorflow"):
+        shutil.copytree(tmp_path / "1" / "stopped", tmp_path / where / "stopped-on-jax")
+    run_trainings(made_up, tmp_path, 2, "merge", "stopped-there", "stopped-on-jax")
+    compare_histories(tmp_path / "1" / "merge", tmp_path / "2" / "merge")
+    for name in ("stopped-there", "stopped-on-jax"):
+        train_here(name, made_up, tmp_path / "tensorflow")
+        compare_histories(tmp_path / "tensorflow" / name, tmp_path / "2" / name, 1e-4)
 
 
 @pytest.mark.nightly
 def test_four_processes_give_the_history_of_one(made_up: Path, tmp_path: Path) -> None:
-    for processes in (1, 4):
-        run_trainings(made_up, tmp_path / str(processes), processes)
-    compare_histories(tmp_path, 4)
+    """And two; merge and transformer, with cross-entropy and fine-tuned on CIDEr."""
+    names = ("merge", "transformer", "merge-cider", "transformer-cider")
+    for processes in (1, 2, 4):
+        run_trainings(made_up, tmp_path, processes, *names)
+    for processes in ("2", "4"):
+        for name in names:
+            compare_histories(tmp_path / "1" / name, tmp_path / processes / name)
 
 
 @pytest.mark.nightly

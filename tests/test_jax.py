@@ -1,5 +1,6 @@
-"""The same on JAX as on TensorFlow: tests of training, decoding and saving, and a trained model."""
+"""The same on JAX as on TensorFlow: tests of training, decoding and saving, and trained models."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,36 +8,19 @@ from pathlib import Path
 
 import keras
 import numpy as np
-import pytest
 
-from captioning.inference.trained_model import load_trained_model
 from tests.conftest import ROOT
+from tests.jax_captions import DECODERS, captions_of
 from tests.made_up_data import write_made_up_data
 
-ON_JAX = ("shift", "epoch_has", "classic", "padding", "one_word", "saved", "any_depth")
-"""Parts of the names of the tests that are run on JAX: those that train no model by a command."""
+TRAIN_DECODE_SAVE = ("decoders", "search", "training", "self_critical", "critic", "distillation")
+"""The tests' files."""
 
-TRAIN_AND_PREDICT = """
-import sys
-from pathlib import Path
-import numpy as np
-from captioning.backend import import_keras
-import_keras()
-import keras
-assert keras.backend.backend() == "jax"
-from captioning.commands.train import main
-from captioning.inference.trained_model import load_trained_model
-data, output, inputs = sys.argv[1:]
-options = "--decoder transformer --width 12 --epochs 1 --batch-size 8".split()
-main(["--data", data, "--output", output, *options])
-given = np.load(inputs)
-logits = load_trained_model(Path(output)).model.predict_on_batch([given["grids"], given["words"]])
-np.save(inputs + ".npy", logits)
-"""
+TRAINED_BY_COMMANDS = "model_folder or grids_models or data_folder"
 
 
-def on_jax(*arguments: object) -> None:
-    """Run Python with KERAS_BACKEND=jax; it must succeed."""
+def on_jax(*arguments: object) -> str:
+    """Run Python with KERAS_BACKEND=jax; it must succeed. Gives its output."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
     done = subprocess.run(
         [sys.executable, *map(str, arguments)],
@@ -49,23 +33,25 @@ def on_jax(*arguments: object) -> None:
         check=False,
     )
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+    return done.stdout
 
 
-@pytest.mark.nightly
-def test_training_decoding_and_saving_pass_on_jax() -> None:
-    files = ["tests/test_decoders.py", "tests/test_training.py"]
-    on_jax("-m", "pytest", "-n", 0, "-p", "no:cacheprovider", *files, "-k", " or ".join(ON_JAX))
-
-
-@pytest.mark.nightly
-def test_a_model_trained_on_jax_is_the_same_on_tensorflow(tmp_path: Path) -> None:
+def test_a_model_trained_on_one_says_the_same_on_the_other(
+    grids_models: dict[str, Path], tmp_path: Path
+) -> None:
+    """Both ways, merge and transformer: captions and scores."""
     assert keras.backend.backend() == "tensorflow"
     write_made_up_data(tmp_path / "data")
     generator = np.random.default_rng(0)
-    grids = generator.normal(size=(3, 36, 224)).astype(np.float32)
-    words = generator.integers(4, 14, (3, 2, 5)).astype(np.int32)
-    np.savez(tmp_path / "inputs.npz", grids=grids, words=words)
-    on_jax("-c", TRAIN_AND_PREDICT, tmp_path / "data", tmp_path / "m", tmp_path / "inputs.npz")
-    model = load_trained_model(tmp_path / "m").model
-    wanted = np.load(tmp_path / "inputs.npz.npy")
-    np.testing.assert_allclose(model.predict_on_batch([grids, words]), wanted, atol=1e-5)
+    grids = generator.normal(size=(5, 1, 36, 224)).astype(np.float32)
+    inputs = tmp_path / "inputs.npz"
+    np.savez(inputs, grids=grids, vectors=grids.mean(axis=(1, 2)) * 6)
+    ours = [grids_models[decoder] for decoder in DECODERS]
+    on_jax("-m", "tests.jax_captions", tmp_path / "data", tmp_path / "jax", inputs, *ours)
+    on_each = json.loads((tmp_path / "jax" / "captions.json").read_text())
+    assert len(on_each) == 2 * len(DECODERS)
+    for folder, there in on_each.items():
+        here = captions_of(Path(folder), inputs)
+        assert [text for text, _ in here] == [text for text, _ in there], folder
+        np.testing.assert_allclose([s for _, s in here], [s for _, s in there], atol=1e-4)
+    assert len({text for said in on_each.values() for text, _ in said}) > len(on_each)

@@ -187,6 +187,8 @@ def test_wishes_in_parquet_for_photos_in_a_tar_file(
         (["-o", "out"], "--shards wants an input"),
         (["samples", "-o", "out", "--unsure", "0.2"], "--unsure isn't for --shards: each row has"),
         (["samples", "-o", "out", "--image=a.jpg"], "--image isn't for --shards: the input is"),
+        (["samples", "photo.jpg", "-o", "out"], "photo.jpg: with --shards, the input is what"),
+        (["samples", "-o", ""], "-o names no folder"),
         (["samples", "-o", "out", "--resume"], "--resume isn't for --shards: the same command"),
         (["samples", "-o", "out", "--template", "{word}"], "there is no field {word}"),
         (["samples", "-o", "out", "--top", "8", "--beam", "3"], "--top 8 wants a --beam at least"),

@@ -250,6 +250,18 @@ def test_another_model_other_settings_or_photos_are_refused(tmp_path: Path, tars
         do(read(folder), tmp_path / "other")
 
 
+def test_an_output_may_hold_other_files_but_no_results_of_who_knows_what(
+    tmp_path: Path, tars: Path
+) -> None:
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / "notes").write_text("of mine")
+    assert do(read(tars), output).is_whole
+    (output / "_run.json").unlink()
+    with pytest.raises(CaptioningError, match="out holds train-0.jsonl, but no _run.json"):
+        do(read(tars), output)
+
+
 def test_a_shard_that_is_half_there_is_told_and_done_again_when_it_is_whole(
     tmp_path: Path, tars: Path, capsys: pytest.CaptureFixture
 ) -> None:

@@ -75,13 +75,20 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
     parser.set_defaults(tokenizer=None, encoder=None, max_length=None)
     parser.allow_abbrev = False  # --image would be --image-column
     options, unknown = parser.parse_known_args(arguments)
-    for option in unknown:
-        name = option.partition("=")[0]
+    check_unknown(unknown, parser)
+    return options
+
+
+def check_unknown(unknown: list[str], parser: argparse.ArgumentParser) -> None:
+    """Raise `CaptioningError` for arguments of the plain command; others end with the usage."""
+    for argument in unknown:
+        name = argument.partition("=")[0]
         if name in NOT_FOR_SHARDS:
             raise CaptioningError(f"{name} isn't for --shards: {NOT_FOR_SHARDS[name]}")
+    if unknown and not unknown[0].startswith("-"):
+        raise CaptioningError(f"{unknown[0]}: with --shards, the input is what follows that option")
     if unknown:
         parser.error(f"unrecognized arguments: {' '.join(unknown)}")
-    return options
 
 
 def main(arguments: Sequence[str] | None = None, program: str | None = None) -> int:

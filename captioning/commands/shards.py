@@ -83,6 +83,7 @@ def check_shards(options: argparse.Namespace) -> None:
             not options.shards,
             "--shards wants an input: a folder, a list (.txt), tar or Parquet files",
         ),
+        (not options.output, "-o names no folder; is a variable of the shell not set?"),
         (
             options.ray_address and options.distributor != "ray",
             "--ray-address wants --distributor ray",
@@ -130,11 +131,13 @@ def _distributor(options: argparse.Namespace) -> "Distribute":
     from captioning.files.onnx_session import processors
 
     if options.distributor == "ray":
-        import ray  # noqa: F401  before anything is written
+        from captioning.shards import ray_cluster, ray_tasks
 
-        from captioning.shards import ray_tasks
-
-        if not options.ray_address:
+        # Before anything is written: Ray may be missing, or no cluster be there.
+        ray_cluster.imported(options.ray_address)
+        if options.ray_address:
+            ray_cluster.connect(options.ray_address)
+        else:
             print(
                 "Ray is started on this machine, for this run; --ray-address names a cluster",
                 file=sys.stderr,

@@ -21,8 +21,13 @@ def imported(address: str | None) -> Any:
 
 
 def connect(address: str | None) -> Any:
-    """Ray's module, connected to a cluster or to what is started here, without its page."""
+    """Ray's module, connected to a cluster or to what is started here, without its page.
+
+    Raises `CaptioningError` for an address that isn't a cluster's.
+    """
     ray = imported(address)
+    if ray.is_initialized():
+        return ray
     host, colon, port = (address or "").removeprefix("ray://").rpartition(":")
     own = {} if address else {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
     try:

@@ -106,10 +106,12 @@ def _about(job: Job, source: Input) -> dict[str, Any]:
 def _check_run(folder: OutputFolder, found: set[str], job: Job, source: Input) -> None:
     """Raise `CaptioningError` where the output is another run's, or of something else."""
     if RUN not in found:
-        others = sorted(name for name in found if not name.startswith("."))
-        if any(name.endswith((*stats_name(""), f".{job.format}")) for name in others):
+        ours = (stats_name(""), f".{job.format}")
+        others = [name for name in found if name.endswith(ours) and not name.startswith(".")]
+        if others:
             raise CaptioningError(
-                f"{folder.place} holds {others[0]}, but no {RUN} of a run; name a folder of its own"
+                f"{folder.place} holds {min(others)}, but no {RUN} of a run; name a folder of its "
+                "own"
             )
         return
     try:
