@@ -8,7 +8,8 @@ Change the figures below to those of your machines, photos and prices.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# Measured by benchmarks/shards.py on 2 cores (an Intel Xeon), models/flickr8k, beam 8.
+# Measured by benchmarks/shards.py, speed and decode, on 2 cores (an Intel Xeon), models/flickr8k,
+# beam 8.
 CAPTIONS_A_CORE = 18.0
 """Photos a second of a core's time, from the file to the caption."""
 
@@ -175,7 +176,8 @@ def training(photos: float = 3.5e6, epochs: int = 10, batch: int = 1024) -> Iter
 
 def tables() -> list[str]:
     """All tables of the page, in Markdown."""
-    made = [captions(1e8), captions(5e9), volumes(1e8), volumes(5e9), overhead(), training()]
+    made = [captions(1e8), captions(5e9), volumes(1e8), volumes(5e9), volumes(3.5e6)]
+    made += [overhead(), training()]
     return ["\n".join(rows) for rows in made]
 
 

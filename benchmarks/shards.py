@@ -1,9 +1,11 @@
 """caption --shards measured: photos a second against the plain command, and a million keys.
 
 python benchmarks/shards.py speed --images Flicker8k_Dataset --photos 400
+python benchmarks/shards.py decode --images Flicker8k_Dataset
 python benchmarks/shards.py keys --number 1000000
 
-Seconds by the clock, and of the processor, which other programs disturb less.
+Seconds by the clock, and of the processor, which other programs disturb less. Speed takes three
+minutes on two cores that are idle.
 """
 
 import argparse
@@ -15,6 +17,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -24,21 +28,33 @@ sys.path.insert(0, str(ROOT))
 COMMAND = [sys.executable, str(ROOT / "caption_generator.py"), "--model", "flickr8k"]
 
 
-def run(command: list[str]) -> tuple[float, float]:
-    """Seconds by the clock and of the processor that a command and its workers take."""
-    before, began = os.times(), time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True)
-    after = os.times()
-    used = (after.children_user - before.children_user) + (
-        after.children_system - before.children_system
-    )
-    return time.perf_counter() - began, used
+@dataclass(frozen=True)
+class Taken:
+    """What a command and its workers take.
+
+    wall: seconds by the clock; used: of the processor; peak: MiB of the process that had the most.
+    """
+
+    wall: float
+    used: float
+    peak: float
+
+
+def run(command: list[str]) -> Taken:
+    """Run a command that must succeed."""
+    began = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"{' '.join(command)} ended with {os.waitstatus_to_exitcode(status)}")
+    wall = time.perf_counter() - began
+    return Taken(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
 
 def speed(images: Path, number: int, size: int, rounds: int) -> Iterator[str]:
-    """Rows of a table: the plain command, and one and two workers, in turns."""
-    ways = ("plain", "1 worker", "2 workers")
-    seconds: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
+    """Rows of a table: the plain command, on one core too, and one and two workers, in turns."""
+    ways = ("plain, one core", "plain", "1 worker", "2 workers")
+    taken: dict[str, list[Taken]] = {way: [] for way in ways}
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place) / "photos"
         folder.mkdir()
@@ -47,17 +63,46 @@ def speed(images: Path, number: int, size: int, rounds: int) -> Iterator[str]:
         for turn in range(rounds):
             for way in ways:
                 output = Path(place) / f"{way}-{turn}"
-                if way == "plain":
+                if way.startswith("plain"):
                     given = [str(folder), "-o", f"{output}.jsonl"]
                 else:
                     given = ["--shards", str(folder), "-o", str(output), "--workers", way[0]]
                     given += ["--shard-size", str(size)]
-                seconds[way].append(run(COMMAND + given))
-    yield "| way | photos/s by the clock | photos a second of the processor |"
-    yield "| --- | --- | --- |"
-    for way in ways:
-        wall, used = (sorted(values)[rounds // 2] for values in zip(*seconds[way], strict=True))
-        yield f"| {way} | {number / wall:.1f} | {number / used:.1f} |"
+                with on_cores(1 if way == "plain, one core" else 0):
+                    taken[way].append(run(COMMAND + given))
+    yield "| way | photos/s by the clock | photos a second of the processor | MiB at most |"
+    yield "| --- | --- | --- | --- |"
+    for way, each in taken.items():
+        wall, used = sorted(t.wall for t in each), sorted(t.used for t in each)
+        yield (
+            f"| {way} | {number / wall[rounds // 2]:.1f} | {number / used[rounds // 2]:.1f} "
+            f"| {max(t.peak for t in each):.0f} |"
+        )
+
+
+@contextmanager
+def on_cores(number: int) -> Iterator[None]:
+    """Inside, commands may use so many of this process' cores; 0: all of them."""
+    mine = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(mine)[:number] if number else mine)
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, mine)
+
+
+def decode(images: Path, number: int) -> Iterator[str]:
+    """How many photos a second of a core are decoded and made 300 pixels wide."""
+    from captioning.vision.images import load_array
+
+    paths = sorted(images.iterdir())[:number]
+    for path in paths:
+        path.read_bytes()  # into the system's memory: its disk isn't measured
+    began = time.process_time()
+    for path in paths:
+        load_array(path, 300)
+    used = time.process_time() - began
+    yield f"{len(paths) / used:.0f} photos a second of the processor are decoded"
 
 
 def keys(number: int) -> Iterator[str]:
@@ -101,7 +146,7 @@ def keys(number: int) -> Iterator[str]:
 def main() -> None:
     """Print what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=["speed", "keys"])
+    parser.add_argument("what", choices=["speed", "decode", "keys"])
     parser.add_argument("--images", type=Path, default=ROOT / "Flicker8k_Dataset")
     parser.add_argument("--photos", type=int, default=400)
     parser.add_argument("--shard-size", type=int, default=100)
@@ -110,6 +155,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.what == "speed":
         rows = speed(options.images, options.photos, options.shard_size, options.rounds)
+    elif options.what == "decode":
+        rows = decode(options.images, options.photos)
     else:
         rows = keys(options.number)
     for row in rows:
