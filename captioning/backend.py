@@ -107,6 +107,16 @@ def uses_xla() -> bool:
     return keras.backend.backend() == "jax"
 
 
+def batch_workers() -> int:
+    """How many threads make a training's batches while others are computed.
+
+    Two: with one, TensorFlow's own prefetching takes seconds to stop each epoch. Batches still come
+    in order. On JAX one, which means none beside: Keras takes a look at the first batch to build
+    what was loaded, and with threads the first epoch would begin with the second batch then.
+    """
+    return 1 if uses_xla() else 2
+
+
 def for_prediction(model: Any) -> Any:
     """The model, compiled for prediction, without a loss.
 

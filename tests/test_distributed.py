@@ -209,7 +209,8 @@ def test_two_processes_and_another_backend_give_the_history_of_one(
     compare_histories(tmp_path / "1" / "merge", tmp_path / "2" / "merge")
     for name in ("stopped-there", "stopped-on-jax"):
         train_here(name, made_up, tmp_path / "tensorflow")
-        compare_histories(tmp_path / "tensorflow" / name, tmp_path / "2" / name, 1e-4)
+        # Not closer: Adam takes TensorFlow's sparse gradients of embeddings otherwise.
+        compare_histories(tmp_path / "tensorflow" / name, tmp_path / "2" / name, 1e-3)
 
 
 @pytest.mark.nightly

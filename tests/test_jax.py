@@ -8,15 +8,29 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pytest
 
 from tests.conftest import ROOT
 from tests.jax_captions import DECODERS, captions_of
 from tests.made_up_data import write_made_up_data
 
-TRAIN_DECODE_SAVE = ("decoders", "search", "training", "self_critical", "critic", "distillation")
-"""The tests' files."""
+FILES = [
+    f"tests/test_{name}.py"
+    for name in ("decoders", "search", "training", "self_critical", "critic", "distillation")
+]
+"""The tests of training, decoding and saving."""
 
-TRAINED_BY_COMMANDS = "model_folder or grids_models or data_folder"
+WITHOUT_COMMANDS = (
+    "shift",
+    "epoch_has",
+    "fit_begins",
+    "classic",
+    "padding",
+    "one_word",
+    "saved",
+    "any_depth",
+)
+"""Parts of the names of those in the first and third file that train no model by a command."""
 
 
 def on_jax(*arguments: object) -> str:
@@ -34,6 +48,17 @@ def on_jax(*arguments: object) -> str:
     )
     assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
     return done.stdout
+
+
+def test_training_decoding_and_saving_pass_on_jax() -> None:
+    chosen = ["-k", " or ".join(WITHOUT_COMMANDS)]
+    said = on_jax("-m", "pytest", "-n", 0, "-p", "no:cacheprovider", FILES[0], FILES[2], *chosen)
+    assert " passed" in said or "100%" in said
+
+
+@pytest.mark.nightly
+def test_all_of_training_decoding_and_saving_passes_on_jax() -> None:
+    on_jax("-m", "pytest", "-n", 0, "-p", "no:cacheprovider", *FILES)
 
 
 def test_a_model_trained_on_one_says_the_same_on_the_other(

@@ -96,6 +96,20 @@ def test_the_loss_equals_the_classic_prefix_by_prefix_loss() -> None:
     assert ours == pytest.approx(total / samples, abs=1e-5)
 
 
+def test_fit_begins_with_the_first_batch() -> None:
+    keras.utils.set_random_seed(1)
+    model, batches = build_merge(3, 7, width=8, dropout=0.0), toy_batches()
+    compile_for_training(model, TrainingSettings(learning_rate=1e-2))
+    inputs, targets, weights = batches[0]
+    wanted = float(WordLoss()(targets, model(inputs), weights))
+    found = []
+    watch = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda batch, logs: found.append(logs["loss"])
+    )
+    model.fit(batches, verbose=0, shuffle=False, callbacks=[watch])
+    assert len(found) == len(batches) and found[0] == pytest.approx(wanted, abs=1e-5)
+
+
 def test_padding_does_not_change_the_loss() -> None:
     model = toy_model()
     vectors = np.ones((2, 3), "float32")

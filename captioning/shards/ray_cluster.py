@@ -36,6 +36,10 @@ def connect(address: str | None) -> Any:
         ray.init(address=address or "local", log_to_driver=False, logging_level="error", **own)
     except Exception as error:  # Ray's own are of many kinds
         said = str(error).strip().split("\n")[0][:200]
-        where = f"there is no Ray cluster at {address}" if address else "Ray doesn't start here"
-        raise CaptioningError(f"{where}: {said}") from None
+        if address:
+            raise CaptioningError(f"there is no Ray cluster at {address}: {said}") from None
+        raise CaptioningError(
+            f"Ray doesn't start here: {said}; where the machine was busy, run the same command "
+            "again, or leave --distributor ray out"
+        ) from None
     return ray

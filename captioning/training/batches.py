@@ -11,6 +11,7 @@ from itertools import chain
 import keras
 import numpy as np
 
+from captioning.backend import batch_workers
 from captioning.data.prepared import Prepared
 from captioning.data.text import END, PADDING, START
 from captioning.data.token_rows import PhotoRows, TokenRows
@@ -98,9 +99,7 @@ class Batches(keras.utils.PyDataset):
     """
 
     def __init__(self, lengths: np.ndarray, words: np.ndarray, batch_size: int, seed: int) -> None:
-        # Two workers: with one, TensorFlow's own prefetching takes seconds to stop each epoch.
-        # Batches still come in order.
-        super().__init__(workers=2)
+        super().__init__(workers=batch_workers())
         self._lengths, self._batch_size, self._seed = lengths, batch_size, seed
         self._words_of = words
         self.words = int(words.sum())

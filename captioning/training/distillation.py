@@ -13,7 +13,7 @@ import numpy as np
 from keras import ops
 from tqdm import tqdm
 
-from captioning.backend import for_prediction
+from captioning.backend import batch_workers, for_prediction
 from captioning.data.prepared import Prepared
 from captioning.decoders.kinds import READ_GRIDS
 from captioning.training.batches import (
@@ -75,7 +75,7 @@ class DistillationBatches(keras.utils.PyDataset):
     """Batches with soft targets, (..., T, vocabulary), in place of word numbers, (..., T)."""
 
     def __init__(self, batches: Batches, soft_targets: SoftTargets) -> None:
-        super().__init__(workers=2)  # as `Batches`
+        super().__init__(workers=batch_workers())
         self._batches, self._soft_targets = batches, soft_targets
         self.start_epoch, self.rows_at = batches.start_epoch, batches.rows_at
 
