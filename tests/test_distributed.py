@@ -165,15 +165,21 @@ def made_up(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def run_trainings(data: Path, output: Path, processes: int, *names: str) -> None:
-    """`tests/distributed_trainings.py` in so many processes, into `output / str(processes)`."""
+def run_trainings(data: Path, output: Path, processes: int, *names: str, devices: int = 1) -> None:
+    """`tests/distributed_trainings.py` in so many processes, into `output / str(processes)`.
+
+    devices: so many a process, as a machine with several GPUs has; above 1 they are in the folder's
+    name, too.
+    """
     address = f"127.0.0.1:{free_port()}"
-    module = [sys.executable, "-m", "tests.distributed_trainings", data, output / str(processes)]
+    folder = output / (f"{processes}x{devices}" if devices > 1 else str(processes))
+    module = [sys.executable, "-m", "tests.distributed_trainings", data, folder]
+    flags = {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
     running = [
         subprocess.Popen(
             [*map(str, [*module, address, processes, process, *names])],
             cwd=ROOT,
-            env=jax_environment(),
+            env=jax_environment() | flags,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -222,6 +228,14 @@ def test_four_processes_give_the_history_of_one(made_up: Path, tmp_path: Path) -
     for processes in ("2", "4"):
         for name in names:
             compare_histories(tmp_path / "1" / name, tmp_path / processes / name)
+
+
+@pytest.mark.nightly
+def test_two_devices_of_one_process_need_no_flag(made_up: Path, tmp_path: Path) -> None:
+    run_trainings(made_up, tmp_path, 1, "merge", "transformer")
+    run_trainings(made_up, tmp_path, 1, "merge", "transformer", devices=2)
+    for name in ("merge", "transformer"):
+        compare_histories(tmp_path / "1" / name, tmp_path / "1x2" / name)
 
 
 @pytest.mark.nightly
