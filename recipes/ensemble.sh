@@ -10,7 +10,7 @@
 # Wants what recipes/flickr8k-xception.sh leaves in models/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-decoding=(--beam 8 --length-penalty 1.0 --views 4)
+decoding=(--beam 8 --length-penalty 1.0 --views 4 --critic 0)
 
 python train.py --decoder attention --output models/attention
 python train.py --initial models/attention --finetune cider --output models/attention-fine-tuned
