@@ -4,7 +4,8 @@
 # Time, 2 cores (AMD EPYC, AVX-512): grids 19 minutes with OpenVINO in bfloat16, cross-entropy 20,
 # fine-tuning 11, the critic a few. Disk: 5.7 GB of grids (4 views of 7,091 photos).
 # To expect on dev (1,000 photos, words only, beam 8, length power 1.0, 4 views): CIDEr 65.2,
-# BLEU-4 25.3, METEOR 22.1; with the critic 66.4, 25.1, 22.6; cross-entropy alone, beam 5, 1 view: CIDEr 58.3, BLEU-4 22.9.
+# BLEU-4 25.3, METEOR 22.1; with the critic 66.4, 25.1, 22.6; cross-entropy alone, beam 5,
+# 1 view: CIDEr 58.3, BLEU-4 22.9.
 # Another run gives other weights of like quality.
 #
 # Wants Flickr8k in Flicker8k_Dataset/ and Flickr_8k_text/ (python features.py --download).
