@@ -28,6 +28,12 @@ def make(folder: Path, rows: str, photos: str, train: str = "a.jpg", dev: str = 
     return images, text
 
 
+def test_a_fresh_clones_folder_of_captions_says_how_they_come(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("Flickr8k's text files go here.")
+    with pytest.raises(CaptioningError, match=r"no captions in .*features.* --download"):
+        read_captions(tmp_path)
+
+
 def test_corrections_of_the_app_are_captions(tmp_path: Path) -> None:
     rows = [
         Correction("a.jpg", "Ein Hund, läuft", "a dog"),

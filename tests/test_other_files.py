@@ -9,7 +9,7 @@ import pytest
 
 from captioning.commands.run import run_command
 from captioning.data.descriptions import read_descriptions, write_descriptions
-from captioning.data.other_files import read_vectors
+from captioning.data.other_files import OtherData, read_vectors, write_other_data
 from captioning.data.prepared import read_prepared
 from captioning.errors import CaptioningError
 from captioning.files.pickles import write_pickle
@@ -60,6 +60,25 @@ def test_vectors_of_every_shape_and_program_are_read(content: bytes, tmp_path: P
     np.testing.assert_array_equal(found["a.jpg"], VECTOR[None], strict=True)
 
 
+def test_photos_may_be_named_by_numbers_and_by_bytes(tmp_path: Path) -> None:
+    for key, name in ((7, "7"), (b"a.jpg", "a.jpg")):
+        (tmp_path / "features.p").write_bytes(pickle.dumps({key: VECTOR}))
+        assert list(read_vectors(tmp_path / "features.p")) == [name]
+
+
+def test_only_photos_with_vectors_are_shared_out(tmp_path: Path) -> None:
+    names = [f"{number}_abc" for number in range(24)]
+    rows = [f"{name}.jpg#{k}\tStart a dog End\n" for name in names for k in range(2)]
+    (tmp_path / "descriptions.txt").write_text("".join(rows))
+    (tmp_path / "features.p").write_bytes(pickle.dumps(dict.fromkeys(names[:5], VECTOR)))
+    data = OtherData(tmp_path / "features.p", tmp_path / "descriptions.txt")
+    vectors = read_vectors(data.features)
+    counts = write_other_data(data, vectors, {"name": "xception"}, tmp_path)
+    assert sum(counts.values()) == 5 and counts["train"] and counts["dev"]
+    captions = read_descriptions(tmp_path / "descriptions.txt")
+    assert captions["3_abc.jpg"] == ["a dog", "a dog"]
+
+
 @pytest.mark.parametrize("size", [4096, 2048, 1920])
 def test_half_precision_and_other_sizes_are_read(size: int, tmp_path: Path) -> None:
     vector = np.linspace(-3, 3, size).astype(np.float16)
@@ -78,7 +97,7 @@ def test_half_precision_and_other_sizes_are_read(size: int, tmp_path: Path) -> N
         ({"a.jpg": np.zeros((2, 2048), np.float32)}, r"shape \(2, 2048\)"),
         ({"a.jpg": np.array(["x"])}, "no vector"),
         ({"a.jpg": "x"}, "has str, no vector"),
-        ({7: VECTOR}, "photo 7"),
+        ({1.5: VECTOR}, "photo 1.5"),
         ({"a.jpg": VECTOR * np.nan}, "a.jpg is not finite"),
         ({"a.jpg": np.zeros(0, np.float32)}, "sizes: 0 numbers"),
         ({"x/a.jpg": VECTOR, "y/a.jpg": VECTOR}, "two photos"),

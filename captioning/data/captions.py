@@ -72,17 +72,16 @@ def read_captions(text: Path) -> list[tuple[str, str]]:
 def caption_file(text: Path) -> Path:
     """The caption file in the folder `text`; raises `CaptioningError` when there is none."""
     text = Path(text)
-    check_folder(
-        text,
-        "the folder of captions",
-        f"name another with --text, or fetch Flickr8k with: {command_line('features')} --download",
+    other = (
+        f"name another with --text, or fetch Flickr8k with: {command_line('features')} --download"
     )
+    check_folder(text, "the folder of captions", other)
     for name in (_TOKEN_FILE, *_TABLES, CORRECTIONS):
         if (text / name).exists():
             return text / name
     raise CaptioningError(
         f"no captions in {text}: expected {_TOKEN_FILE} (rows name.jpg#k<TAB>caption) "
-        f"or {_TABLES[0]} (columns image,caption) or {CORRECTIONS} (as the app keeps it)"
+        f"or {_TABLES[0]} (columns image,caption) or {CORRECTIONS} (as the app keeps it); {other}"
     )
 
 

@@ -27,8 +27,8 @@ def read_descriptions(path: Path) -> dict[str, list[str]]:
     """Read `descriptions.txt` back: `{file name: [clean caption, ...]}`.
 
     Also those of other projects: with any line ends, with a space for a tab where no line has a
-    tab, and with markers around every caption, `startseq … endseq`, which are dropped. Raises
-    `CaptioningError` naming the line that is no `name<TAB>caption`.
+    tab, and with markers around every caption, `startseq … endseq`, which are dropped, capitals or
+    not. Raises `CaptioningError` naming the line that is no `name<TAB>caption`.
     """
     rows: list[tuple[str, str]] = []
     # Not splitlines(): captions may hold Unicode line separators.
@@ -57,7 +57,7 @@ def _bare(captions: list[str]) -> list[str]:
     # A caption after the other: the words of millions would fill the memory.
     for start, end in MARKERS:
         if captions and all(
-            len(words := caption.split()) > 1 and (words[0], words[-1]) == (start, end)
+            len(words := caption.lower().split()) > 1 and (words[0], words[-1]) == (start, end)
             for caption in captions
         ):
             return [" ".join(caption.split()[1:-1]) for caption in captions]

@@ -1,5 +1,6 @@
 """Data of other projects: `features.p`, `descriptions.txt` and lists, into a prepared folder."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +49,7 @@ def read_vectors(path: Path) -> dict[str, np.ndarray]:
     vectors: dict[str, np.ndarray] = {}
     sizes: dict[int, str] = {}  # the first photo of each size
     for key, value in found.items():
-        name = _base(key) if isinstance(key, str) else ""
+        name = _base(_text(key))
         array = np.asarray(value) if isinstance(value, np.ndarray | list) else np.zeros(0, "U1")
         if not name or array.dtype.kind not in "fiu" or array.size != max(array.shape, default=0):
             is_array = isinstance(value, np.ndarray)
@@ -77,17 +78,20 @@ def write_other_data(
     """
     captions = read_descriptions(data.descriptions)
     lists = read_splits(data.text, needed=("train",)) if data.text else None
-    listed = lists or split_by_name(sorted(set(map(_base, captions))))
-    one = _names([vectors, captions, *listed.values()])
+    one = _names([vectors, captions, *(lists or {}).values()])
     vectors = {one[name]: vector for name, vector in vectors.items()}
     captions = _renamed(captions, one)
-    splits = {split: [one[_base(name)] for name in listed.get(split, [])] for split in SPLITS}
     common = vectors.keys() & captions.keys()
     if not common:
         raise CaptioningError(
             f"no photo of {data.features} ({next(iter(vectors))}, …) is among those of "
             f"{data.descriptions} ({next(iter(captions), 'none')}, …)"
         )
+    # Shared out are those that can be trained with: some have captions and no vector.
+    listed = lists or split_by_name(sorted(common))
+    splits = {
+        split: [one.get(_base(name), name) for name in listed.get(split, [])] for split in SPLITS
+    }
     if data.tokenizer:
         tokenizer = Tokenizer(tuple(read_keras_tokenizer(data.tokenizer).vocabulary))
     else:
@@ -107,9 +111,16 @@ def _renamed(captions: dict[str, list[str]], one: dict[str, str]) -> dict[str, l
     return renamed
 
 
+def _text(key: Any) -> str:
+    """A key of a map as a photo's name: text, bytes of Python 2, or a number, as COCO's ids are."""
+    if isinstance(key, bytes):
+        return key.decode("utf-8", "replace")
+    return str(key) if isinstance(key, str | int) else ""
+
+
 def _base(name: str) -> str:
-    """A photo's name without folders before it, of Windows or Unix."""
-    return name.replace("\\", "/").rpartition("/")[2]
+    """A photo's name without folders before it, of Windows or Unix, and without `.jpg#0`'s end."""
+    return re.sub(r"(?<=\.)(\w+)#\d+$", r"\1", name.replace("\\", "/").rpartition("/")[2])
 
 
 def _stem(name: str) -> str:
