@@ -103,3 +103,14 @@ def test_curves_of_a_fine_tuning_show_the_training_before_it_too() -> None:
     assert right.lines[0].get_ydata().tolist() == [41, 42]
     (alone,) = draw_curves(tuned).axes
     assert alone.get_title() == "Fine-tuning"
+
+
+def test_curves_show_the_cider_of_a_few_photos_where_it_is_known() -> None:
+    epochs = [{"epoch": e, "loss": 3 / e, "dev_loss": 4 / e} for e in (1, 2, 3)]
+    epochs[2]["few_dev_CIDEr"] = 41.5  # the first two are of a version without it
+    left, right = draw_curves(epochs).axes
+    assert right.lines[0].get_xydata().tolist() == [[3, 41.5]]
+    legend = [text.get_text() for text in left.get_legend().get_texts()]
+    assert legend == ["train", "dev, best 1.333 in epoch 3", "CIDEr, last 41.5"]
+    (alone,) = draw_curves(epochs[:1]).axes
+    assert alone.get_xticks().tolist() == [1]

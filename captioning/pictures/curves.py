@@ -41,11 +41,15 @@ def _draw_training(axes: Axes, history: list[dict[str, float]]) -> None:
     measure = "CIDEr-D with end tokens" if finetuned else "cross-entropy a word (nats)"
     axes.set(xlabel="epoch", ylabel=measure, title="Fine-tuning" if finetuned else "Training")
     axes.locator_params(axis="x", integer=True)  # no epoch 2.5
-    axes.set_xlim(epochs[0] - 0.5, epochs[-1] + 0.5)  # nor, of a single one, epoch 1.02
+    if len(epochs) == 1:
+        axes.set_xticks(epochs)  # nor epoch 1.02
     axes.margins(y=0.15)
     axes.grid(alpha=0.3)
     lines = [*axes.lines[:2], *_draw_cider(axes, history)]
-    axes.legend(handles=lines)
+    # Below: where the lines of two axes leave room, Matplotlib doesn't know.
+    axes.legend(
+        handles=lines, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3
+    )
 
 
 def _draw_cider(axes: Axes, history: list[dict[str, float]]) -> list[Line2D]:
