@@ -19,7 +19,7 @@ from captioning.inference.loading import load
 from captioning.vision.encoders import UNKNOWN_WEIGHTS
 from captioning.vision.features import read_features
 from captioning.vision.stamps import digest_of_file
-from tests.conftest import Run
+from tests.conftest import Run, input_options
 
 
 def with_weights(model: Path, copy: Path, fingerprint: str) -> Path:
@@ -135,6 +135,22 @@ def test_photos_go_through_each_model_s_encoder(
         "-i", photos[0], "--model", model_folder, "--model", same, "--beam", 3
     )
     assert (code, output.strip()) == (0, alone[0].caption), messages
+
+
+def test_a_folder_of_photos_is_encoded_for_each_model(
+    model_folder: Path, scenes_folder: Path, run_evaluate: Run, tmp_path: Path
+) -> None:
+    same = with_weights(model_folder, tmp_path / "same", UNKNOWN_WEIGHTS)
+    photos = (*input_options(scenes_folder), "--split", "test", "--beam", 2)
+    for folder, models in (("alone", (model_folder,)), ("both", (model_folder, same))):
+        given = [option for model in models for option in ("--model", model)]
+        code, _, messages = run_evaluate(*given, *photos, "--output", tmp_path / folder)
+        assert code == 0, messages
+    alone, both = (
+        [json.loads(row)["caption"] for row in (tmp_path / folder / "predictions.jsonl").open()]
+        for folder in ("alone", "both")
+    )
+    assert len(alone) == 20 and alone == both
 
 
 def test_models_of_other_words_cannot_decide_together(
