@@ -30,7 +30,7 @@ EXAMPLES = {
 
 
 def parse_arguments(
-    arguments: Sequence[str] | None, program: str | None, about: str | None
+    arguments: Sequence[str] | None, program: str | None, about: str | None = None
 ) -> argparse.Namespace:
     """The command line; program: how help calls the command; about: what it says of it."""
     parser = command_parser("train", program, about, EXAMPLES)
