@@ -5,7 +5,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -74,6 +74,14 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
         help="also score photos the model was trained on",
     )
     add_exclude_flickr8k(add)
+    add_results(add)
+    options = parser.parse_args(arguments)
+    options.data = options.data or [Path("models")]
+    return options
+
+
+def add_results(add: Callable[..., Any]) -> None:
+    """The options on where the scores go."""
     add(
         "--output",
         type=path,
@@ -101,9 +109,6 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
         default="text",
         help="how to print the scores (default: %(default)s)",
     )
-    options = parser.parse_args(arguments)
-    options.data = options.data or [Path("models")]
-    return options
 
 
 def check_arguments(options: argparse.Namespace) -> None:
