@@ -43,6 +43,7 @@ def train(name: str, data: Path, folder: Path) -> None:
 
     from captioning.data.prepared import read_prepared
     from captioning.inference.trained_model import load_trained_model
+    from captioning.training.records import Watch
     from captioning.training.run import train_model
     from captioning.training.starting_point import NEW_MODEL, StartingPoint
 
@@ -60,7 +61,14 @@ def train(name: str, data: Path, folder: Path) -> None:
 
     resume = name.startswith(STOPPED) and name != STOPPED
     with suppress(InterruptedError):
-        train_model(read_prepared(data), settings_of(name), folder / name, resume, start, stop)
+        train_model(
+            read_prepared(data),
+            settings_of(name),
+            folder / name,
+            resume,
+            start,
+            Watch(after_epoch=stop),
+        )
 
 
 def main(data: str, output: str, address: str, processes: str, process: str, *names: str) -> None:
