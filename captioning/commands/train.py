@@ -22,7 +22,7 @@ AFTER_STOP = "the same command with --resume continues"
 
 def main(arguments: Sequence[str] | None = None, program: str | None = None) -> int:
     """Train, save the best epoch, print its score on dev."""
-    options = parse_arguments(arguments, program, __doc__)
+    options = parse_arguments(arguments, program)
     check_arguments(options)
     if options.critic:
         from captioning.commands.train_critic import train_critic_of
