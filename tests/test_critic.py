@@ -87,6 +87,11 @@ def test_the_best_sum_comes_first_and_without_weight_the_beam_s_order_stays() ->
     assert first(0.2) == [4, 4] and first(0.3) == [5, 4] and first(0.6) == [5, 6]
     assert chosen(0) == found
     assert [h.tokens[0] for h in chosen(0.6)[1]] == [6, 4, 5]
+    # A length power other than 1 orders a beam otherwise than the mean log-probability does.
+    turned = [own[::-1] for own in found]
+    settings = DecodingSettings(max_words=9, beam=3, length_power=0.7)
+    assert Judges(knowing_critic()).choose(turned, [vectors], settings, str) == turned
+    assert Judges().choose(turned, [vectors], settings, str) == turned
 
 
 def test_the_weight_is_that_with_the_best_cider() -> None:

@@ -29,10 +29,9 @@ EXAMPLES = {
 }
 
 
-def parse_arguments(
-    arguments: Sequence[str] | None, program: str | None, about: str | None = None
-) -> argparse.Namespace:
-    """The command line; program: how help calls the command; about: what it says of it."""
+def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> argparse.Namespace:
+    """The command line; program: how help calls the command."""
+    about = "Train a decoder; the best epoch is kept in a model's folder."
     parser = command_parser("train", program, about, EXAMPLES)
     add_start(parser.add_argument)
     add_model(parser.add_argument)

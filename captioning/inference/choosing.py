@@ -62,8 +62,12 @@ class Judges:
     ) -> list[list[Hypothesis]]:
         """The hypotheses of each photo, best first by all that counts.
 
-        seen: vectors by each encoder, (photos, D); text: the words of a hypothesis.
+        With no judge it's the beam's own order, which a length power other than 1 makes another
+        than that of scores. seen: vectors by each encoder, (photos, D); text: the words of a
+        hypothesis.
         """
+        if not (settings.critic or settings.neighbours):
+            return found
         bonuses = [np.zeros(len(own)) for own in found]
         if self.critic is not None and settings.critic:
             tokens = [[h.tokens for h in own] for own in found]
