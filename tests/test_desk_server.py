@@ -452,6 +452,7 @@ def test_the_description_is_true_of_a_few_made_up_requests() -> None:
 
 
 @pytest.mark.nightly
+@pytest.mark.timeout(4 * 3600)  # seconds: photos are captioned for it
 def test_the_description_is_true_of_many_made_up_requests() -> None:
     fuzz(2000)
 
