@@ -84,7 +84,7 @@ def test_groups_of_photos_side_by_side_are_captioned_as_one_after_the_other(
 @pytest.mark.flickr8k
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_it_captions_ten_real_photos_as_its_card_says(shared: Path, folder: Path) -> None:
-    """Each photo's caption, to the word; those trained on Xception as version 1.0.0 had them."""
+    """Each photo's caption, to the word; the merge model's as version 1.0.0 had them."""
     card = (folder / "README.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([\w.]+\.jpg)` \| (?:.* \| )?([^|]+) \|$", card, re.MULTILINE)
     assert len(rows) == 10
