@@ -76,7 +76,7 @@ def test_the_mean_loss_leaves_out_the_rows_that_fill_a_batch() -> None:
     for batch, ((_, filled), loss) in enumerate(zip(rows, losses, strict=True)):
         total, counted = total + filled * loss, counted + filled
         bar._advance(batch, {"loss": total / counted})  # as Keras counts
-    bar.end(bar.loss, 0.0)
+    bar.end(bar.loss, {"dev_loss": 0.0})
     assert bar.loss == pytest.approx((5 * 3 + 5 * 2 + 2 * 7 + 5 * 1) / 17)
 
 

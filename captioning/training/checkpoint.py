@@ -53,6 +53,9 @@ class Progress:
         return is_best
 
 
+ADDED = {"critic_reward": 0.0}
+"""Settings that older checkpoints lack, with the values that say what was done before them."""
+
 _FIELD_TYPES: dict[str, Any] = {
     "settings": dict,
     "data": dict,
@@ -157,7 +160,7 @@ class Checkpoint:
             isinstance(stored, dict)
             and stored.keys() == _FIELD_TYPES.keys()
             and all(isinstance(stored[key], kind) for key, kind in _FIELD_TYPES.items())
-            and stored["settings"].keys() == settings
+            and stored["settings"].keys() | (ADDED.keys() & settings) == settings
             and stored["data"].keys() == data
             and 1 <= stored["best_epoch"] <= stored["epoch"] == len(stored["history"])
         ):
@@ -165,6 +168,7 @@ class Checkpoint:
                 f"{file} holds no training that this command could resume; leave out "
                 "--resume and add --overwrite to start again"
             )
+        stored["settings"] = {k: v for k, v in ADDED.items() if k in settings} | stored["settings"]
         return Progress(**stored)
 
     def remove(self) -> None:
