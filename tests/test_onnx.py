@@ -7,9 +7,11 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 
 import captioning.vision.onnx_encoder as onnx_encoder
@@ -19,6 +21,7 @@ from captioning.commands.run import run_main
 from captioning.decoders.build import steps_of
 from captioning.decoders.onnx_steps import PHOTO, STEP, OnnxSteps
 from captioning.errors import CaptioningError
+from captioning.files import onnx_session
 from captioning.files.onnx_file import read_checked
 from captioning.files.onnx_session import Session
 from captioning.inference.model_folder import load_onnx_steps, read_model_folder
@@ -394,3 +397,25 @@ def test_onnx_runtime_reports_nothing_and_keeps_no_number_of_the_machine(tmp_pat
     )
     assert (done.stdout, done.stderr) == ("1\n", "")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_session_takes_the_processors_that_this_process_may_use(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken = []
+    real = onnxruntime.InferenceSession
+
+    def begin(content: bytes, options: onnxruntime.SessionOptions, **given: Any) -> Any:
+        taken.append(options.intra_op_num_threads)
+        return real(content, options, **given)
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", begin)
+    monkeypatch.setattr(onnx_session, "processors", lambda: 3)
+    folder = ROOT / "models" / "flickr8k"
+    OnnxSteps(folder)
+    onnx_session.use_threads(1)
+    try:
+        OnnxSteps(folder)
+    finally:
+        onnx_session.use_threads(0)
+    assert taken == [3, 3, 1, 1]

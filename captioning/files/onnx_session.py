@@ -80,7 +80,8 @@ class Session:
         if not convolves:
             levels = onnxruntime.GraphOptimizationLevel
             options.graph_optimization_level = levels.ORT_ENABLE_EXTENDED
-        options.intra_op_num_threads = _threads
+        # Left to itself, it takes all of the machine's, those too that this process may not use.
+        options.intra_op_num_threads = _threads or processors()
         options.log_severity_level = 4  # what is wrong is raised; warnings are for its developers
         options.add_session_config_entry(SPINNING, "0")
         _share_memory(onnxruntime)
