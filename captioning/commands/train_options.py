@@ -34,6 +34,7 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
     about = "Train a decoder; the best epoch is kept in a model's folder."
     parser = command_parser("train", program, about, EXAMPLES)
     add_start(parser.add_argument)
+    add_aim(parser.add_argument)
     add_model(parser.add_argument)
     add_optimisation(parser.add_argument)
     add_distribution(parser.add_argument)
@@ -41,7 +42,7 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
 
 
 def add_start(add: Callable[..., Any]) -> None:
-    """The options on what is trained, from what, on what."""
+    """The options on what a training starts from, and where it writes."""
     add_data(add)
     add(
         "--output",
@@ -50,6 +51,27 @@ def add_start(add: Callable[..., Any]) -> None:
         help="the model's folder (default: %(default)s)",
     )
     add("--initial", type=model_folder, metavar="MODEL", help="start from this trained model")
+    add(
+        "--photos",
+        type=path,
+        default="Flicker8k_Dataset",
+        metavar="FOLDER",
+        help="the photos, of which film.png shows four with their captions after each epoch; where "
+        "they aren't, film.csv alone is written (default: %(default)s)",
+    )
+    add(
+        "--log-dir",
+        type=path,
+        metavar="FOLDER",
+        help="write each epoch's losses and scores there for TensorBoard (pip install tensorboard; "
+        "tensorboard --logdir FOLDER)",
+    )
+    add("--resume", action="store_true", help="continue an interrupted training")
+    add("--overwrite", action="store_true", help="replace a trained model in --output")
+
+
+def add_aim(add: Callable[..., Any]) -> None:
+    """The options on what is aimed at beside the captions: rewards, teachers; or a critic."""
     add(
         "--finetune",
         choices=["cider"],
@@ -93,23 +115,6 @@ def add_start(add: Callable[..., Any]) -> None:
         help="instead of a decoder: a critic for this trained model, which chooses among a beam's "
         "captions; it is written into the model's folder, with the weight that dev chooses",
     )
-    add(
-        "--photos",
-        type=path,
-        default="Flicker8k_Dataset",
-        metavar="FOLDER",
-        help="the photos, of which film.png shows four with their captions after each epoch; where "
-        "they aren't, film.csv alone is written (default: %(default)s)",
-    )
-    add(
-        "--log-dir",
-        type=path,
-        metavar="FOLDER",
-        help="write each epoch's losses and scores there for TensorBoard (pip install tensorboard; "
-        "tensorboard --logdir FOLDER)",
-    )
-    add("--resume", action="store_true", help="continue an interrupted training")
-    add("--overwrite", action="store_true", help="replace a trained model in --output")
 
 
 def add_model(add: Callable[..., Any]) -> None:
