@@ -106,14 +106,15 @@ def form(*photos: tuple[str, bytes]) -> tuple[bytes, str]:
 
 @contextmanager
 def served(
-    folder: Path | None, project: Path, token: str | None = None, recursive: bool = False
+    folder: Path | None, project: Path, token: str | None = None, port: int = 0
 ) -> Iterator[Served]:
-    """A desk of this process at a free port."""
-    folders = PhotoFolders(folder, recursive, project.with_name(f".{project.stem}-dropped"))
+    """A desk of this process at a port, by default a free one."""
+    folders = PhotoFolders(folder, False, project.with_name(f".{project.stem}-dropped"))
     settings = DeskSettings(project, folders, project.with_name("corrections.jsonl"))
     desk = Desk(settings, captioner())
     with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(("127.0.0.1", port))
         port = listening.getsockname()[1]
         learning = Learning(desk, LearningSettings(MODEL, project.parent / "models", "pip ..."))
         app = make_app(desk, learning, "0", token)

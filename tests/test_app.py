@@ -418,6 +418,69 @@ def test_after_a_kill_the_page_goes_on_where_it_was(browser: Any, tmp_path: Path
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 
+def test_another_folder_at_the_same_address_shows_its_own_photos_and_drafts(
+    browser: Any, tmp_path: Path
+) -> None:
+    """The numbers of photos are the same, and the browser keeps pictures and drafts."""
+    for name, sample in (("one", "cat"), ("two", "rocket")):
+        (tmp_path / name).mkdir()
+        shutil.copy(ROOT / "samples" / f"{sample}.jpg", tmp_path / name / "photo.jpg")
+    sizes: list[Any] = []
+    port = 0
+    with browser.new_context() as context:
+        for name in ("one", "two", "one"):
+            with served(tmp_path / name, tmp_path / f"{name}.sqlite", port=port) as desk:
+                port = desk.port
+                desk.captioned()
+                page = show(context.new_page(), desk.url)
+                page.wait_for_function("document.getElementById('large').naturalWidth > 0")
+                large = "(({naturalWidth: w, naturalHeight: h}) => w / h)"
+                sizes.append(page.evaluate(f"{large}(document.getElementById('large'))"))
+                if len(sizes) == 1:
+                    page.keyboard.press("e")
+                    page.keyboard.type(" and a draft")
+                    page.wait_for_function("Object.keys(localStorage).some(k => /draft/.test(k))")
+                else:
+                    assert caption(page).endswith("and a draft") == (name == "one")
+                page.close()
+    assert sizes[0] == sizes[2] != sizes[1], sizes
+
+
+def test_the_new_models_captions_are_compared_by_keyboard(browser: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    make_photos(folder, 1)
+    left = tmp_path / ".p-learning"
+    (left / "model").mkdir(parents=True)
+    pairs = [
+        {"number": 1, "before": "a cat", "after": "a dog", "person": "my cat", "learned": False},
+        {"number": 1, "before": "a cat", "after": "a cat", "person": "", "learned": True},
+    ]
+    (left / "result.json").write_text(json.dumps(pairs))
+    with served(folder, tmp_path / "p.sqlite") as desk, browser.new_context() as context:
+        desk.captioned()
+        page = context.new_page()
+        page.set_viewport_size({"width": 360, "height": 780})
+        show(page, desk.url)
+        page.focus("#settings summary")
+        page.keyboard.press("Enter")
+        page.focus("#learn")
+        page.keyboard.press("Enter")
+        first, second = page.locator("#pairs section").all_inner_texts()
+        assert "a dog" in first and "my cat" in first and "not trained on" in first
+        assert "the same" in second
+        assert page.evaluate("document.documentElement.scrollWidth") == 360
+        assert page.evaluate("document.querySelector('#learning').scrollWidth") <= 360
+        from axe_playwright_python.sync_playwright import Axe
+
+        found = Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+        page.focus("#learn-discard")
+        page.keyboard.press("Enter")
+        page.locator("#learning-says", has_text="The new model was deleted.").wait_for()
+        assert page.evaluate("document.activeElement.id") == "learning-close"
+        assert not left.exists()
+
+
 @pytest.mark.nightly
 def test_eight_people_at_once_for_a_minute(desk: Served) -> None:
     """Each goes through the photos, approving and editing; latencies are printed."""

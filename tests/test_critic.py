@@ -268,8 +268,13 @@ def test_finetuning_with_the_critics_reward(
         rewards.append(float(row["reward"]))
     # A cosine is 1 at the most, and CIDEr 10; rewards are told times 100.
     assert rewards[0] + 100 < rewards[1] < rewards[0] + 5000
-    told = json.loads((tmp_path / "50" / "captioner.json").read_text())["training"]
-    assert told["settings"]["critic_reward"] == 50
+    told = json.loads((tmp_path / "50" / "captioner.json").read_text())
+    assert told["training"]["settings"]["critic_reward"] == 50
+    # What is trained further decodes as before, with the critic that was there.
+    before = json.loads((judged_model / "captioner.json").read_text())
+    assert told["decoding"] == before["decoding"] and told["decoding"]["critic"] > 0
+    assert (tmp_path / "50" / CRITIC).read_bytes() == (judged_model / CRITIC).read_bytes()
+    assert told["max_length"] >= before["max_length"]
     output = ["--output", tmp_path / "none"]
     assert run_train(*options, 1, "--initial", model_folder, *output) == 2
     assert f"--critic {model_folder}" in capsys.readouterr().err

@@ -7,6 +7,7 @@ import json
 import re
 import threading
 import urllib.error
+import urllib.request
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from captioning.app import background, learning, photos
+from captioning.app import background, folder_watch, learning, photos
 from captioning.commands.app import TOKEN, main
 from captioning.errors import CaptioningError
 from tests.conftest import ROOT
@@ -197,6 +198,51 @@ def test_what_is_looked_at_comes_first(tmp_path: Path, monkeypatch: pytest.Monke
         assert (progress["done"], progress["total"]) == (14, 14)
 
 
+def test_photos_that_come_go_or_are_renamed_while_the_desk_is_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder_watch, "PAUSE", 0.1)
+    folder = tmp_path / "photos"
+    make_photos(folder, 3)
+    with served(folder, tmp_path / "p.sqlite") as desk:
+        first, second, third = desk.captioned()
+        desk.decide(first["number"], "edited", "a red boat")
+        (folder / "photo 000.jpg").rename(folder / "renamed.jpg")
+        (folder / "photo 001.jpg").unlink()
+        (folder / "photo 002.jpg").write_bytes(CAT.read_bytes())
+        (folder / "new.jpg").write_bytes((ROOT / "samples" / "coffee.jpg").read_bytes())
+
+        def now() -> dict[str, dict]:
+            return {row["name"]: row for row in desk.rows() if row["said"]}
+
+        until(lambda: set(now()) == {"renamed.jpg", "photo 002.jpg", "new.jpg"}, 60)
+        until(lambda: now()["photo 002.jpg"]["photo"] != third["photo"])
+        rows = now()
+        assert rows["renamed.jpg"]["caption"] == "a red boat"
+        assert rows["renamed.jpg"]["number"] == first["number"]
+        assert rows["photo 002.jpg"]["number"] == third["number"], "the same file, another photo"
+        assert "cat" in rows["photo 002.jpg"]["said"] or rows["photo 002.jpg"]["unlike"]
+        assert desk.status(f"/desk/photos/{second['number']}") == 404
+        # A folder that can't be read any more is told once, and takes nothing along.
+        folder.rename(tmp_path / "away")
+        until(lambda: "photos" in desk.ask("/desk/changes")["notice"])
+        assert set(now()) == set(rows)
+        (tmp_path / "away").rename(folder)
+        desk.decide(rows["new.jpg"]["number"], "decorative")
+
+
+def test_a_browser_keeps_a_picture_by_the_photos_content(desk: Served) -> None:
+    row = desk.rows()[2]
+
+    def kept(query: str) -> str:
+        address = f"{desk.url}/desk/photos/{row['number']}/picture/small{query}"
+        with urllib.request.urlopen(address, timeout=60) as answer:
+            return answer.headers["cache-control"]
+
+    assert "immutable" in kept(f"?of={row['photo']}")
+    assert kept("") == kept("?of=another") == "no-store"
+
+
 def test_dropped_photos_are_kept_once_in_a_private_folder(empty: Served) -> None:
     content = CAT.read_bytes()
     body, kind = form(("../../cat.jpg", content), ("b.txt", b"no photo"), (".x", content))
@@ -297,8 +343,11 @@ def test_files_beside_the_photos_are_written_on_request_alone(tmp_path: Path) ->
         assert (folder / first["name"]).read_bytes() == original
 
 
-def test_captions_go_into_the_photos_themselves_when_that_is_agreed_to(tmp_path: Path) -> None:
+def test_captions_go_into_the_photos_themselves_when_that_is_agreed_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pyexiv2 = pytest.importorskip("pyexiv2")
+    monkeypatch.setattr(folder_watch, "PAUSE", 999)  # it would find the file that is changed below
     folder, project = tmp_path / "photos", tmp_path / "p.sqlite"
     make_photos(folder, 3)
     (folder / "twice.jpg").write_bytes((folder / "photo 000.jpg").read_bytes())
@@ -392,6 +441,7 @@ def test_programs_get_rows_as_in_jsonl(desk: Served) -> None:
         ("?top=21", None, None, 422),
         ("?top=x", None, None, 422),
         ("?top=1&top=2", None, None, 422),
+        ("?Top=5", None, None, 422),
         ("", b"{}", "application/json", 415),
         ("", b"--xyz--\r\n", "multipart/form-data; boundary=xyz", 400),
         ("", b"", "multipart/form-data", 400),
@@ -442,9 +492,12 @@ def fuzz(examples: int) -> None:
         suppress_health_check=list(hypothesis.HealthCheck),
     )
     def check(case: schemathesis.Case) -> None:
-        case.call_and_validate()
+        asked.append(case.call_and_validate().status_code)
 
+    asked: list[int] = []
     check()
+    print({status: asked.count(status) for status in sorted(set(asked))})
+    assert len(asked) >= examples and {200, 422} < set(asked)
 
 
 def test_the_description_is_true_of_a_few_made_up_requests() -> None:
@@ -463,11 +516,58 @@ def test_learning_says_what_it_lacks(desk: Served, monkeypatch: pytest.MonkeyPat
             desk.ask("/desk/learning", {"do": what})
         return json.loads(told.value.read())["error"]
 
-    assert refusal("start") == "there are 0 corrected captions; 20 are the fewest to train on"
+    assert refusal("start") == "0 captions are corrected; 20 are the fewest to train on."
+    assert desk.ask("/desk/learning")["hindrance"] == refusal("start")
     assert refusal("keep") == refusal("discard") == "there is no new model"
     assert refusal("dance") == "do is one of start, keep, discard"
     monkeypatch.setattr(learning, "find_spec", lambda name: None)
-    assert refusal("start") == "training needs more packages: pip ..."
+    assert refusal("start") == "Training needs more packages: pip ..."
+
+
+def test_a_trained_model_waits_for_a_decision_also_after_a_restart(tmp_path: Path) -> None:
+    project, pair = tmp_path / "p.sqlite", {"number": 1, "before": "a", "after": "b"}
+    left = tmp_path / ".p-learning"
+    new = left / "model"
+    new.mkdir(parents=True)
+    for name in ("captioner.json", "model.keras"):
+        (new / name).write_text(name)
+    (left / learning.RESULT).write_text(json.dumps([pair]))
+    with served(None, project) as desk:
+        about = desk.ask("/desk/learning")
+        assert about["state"] == "done" and about["pairs"] == [pair]
+        sentence = desk.ask("/desk/learning", {"do": "keep"})["sentence"]
+        (kept,) = (tmp_path / "models").iterdir()
+        assert f"--model {kept}" in sentence
+        assert sorted(path.name for path in kept.iterdir()) == ["captioner.json", "model.keras"]
+        assert not left.exists()
+        # A training that was cut short leaves copies of photos: they go.
+        (left / "photos").mkdir(parents=True)
+    with served(None, project) as desk:
+        assert desk.ask("/desk/learning")["state"] == "none" and not left.exists()
+
+
+def test_photos_that_a_model_was_not_trained_on_are_shown_first() -> None:
+    def row(number: int, state: str) -> dict:
+        caption = "mine" if state in ("edited", "approved") else None
+        more = {"path": Path("a.jpg"), "present": 1, "copy_of": None, "best": [["a cat", -1]]}
+        return {
+            "number": number,
+            "photo": f"{number:08x}",
+            "state": state,
+            "caption": caption,
+            **more,
+        }
+
+    rows = [row(number, "edited") for number in range(1, 13)]
+    rows += [row(20, "todo"), row(21, "approved"), row(22, "skipped")]
+    held_back = learning.held_back_of(learning.corrected(rows))
+    assert held_back == {5, 10}
+    shown = learning.to_show(rows, held_back)
+    assert [row["number"] for row in shown] == [5, 10, 21, 20, 1, 2, 3, 4, 6, 7]
+    pairs = [learning.pair_of(row, "a dog", held_back) for row in shown]
+    assert [pair["learned"] for pair in pairs] == [False] * 4 + [True] * 6
+    assert pairs[0]["person"] == pairs[2]["person"] == "mine" and pairs[3]["person"] == ""
+    assert learning.held_back_of(rows[:1]) == {1}, "without any no epoch could be chosen"
 
 
 @pytest.mark.nightly

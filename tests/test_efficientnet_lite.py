@@ -202,9 +202,10 @@ def test_a_trained_model_on_its_grids_is_saved_and_read(tmp_path: Path) -> None:
     model = build_decoder(Architecture("transformer", 12, 0.1), shape, 9, 5)
     signature = {**ENCODERS["efficientnet-lite2"].as_dict(), "weights": "0" * 16}
     tokenizer = Tokenizer(tuple("abcde"))
-    save_trained_model(tmp_path, model, tokenizer, signature, 5, {})
+    about = {"max_length": 5, "training": {}}
+    save_trained_model(tmp_path, model, tokenizer, {**about, "encoder": signature})
     assert load_trained_model(tmp_path).encoder == signature
     other = {**signature, "grid_size": 320}
-    save_trained_model(tmp_path, model, tokenizer, other, 5, {})
+    save_trained_model(tmp_path, model, tokenizer, {**about, "encoder": other})
     with pytest.raises(CaptioningError, match="grid_size"):
         load_trained_model(tmp_path)

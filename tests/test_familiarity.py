@@ -118,6 +118,19 @@ def test_odd_data_end_in_shares_all_the_same(
         assert (shares == 1).all()  # nothing can be told apart, and nothing is marked
 
 
+def test_photos_of_a_later_training_come_to_those_before() -> None:
+    old, dev = clusters(200, seed=1), clusters(50, seed=2)
+    strange = clusters(40, seed=3, centres=1)
+    found = Familiarity.fit(old, dev)
+    assert found.extended(old, dev) is found, "they were there already"
+    assert found.of(strange).max() == 0
+    more = found.extended(strange[:30], strange[30:])
+    assert len(more.neighbours) == 230 and len(more.dev) == 60
+    assert more.of(strange[30:]).min() > 0.1
+    assert more.of(clusters(9, seed=4, centres=2)).max() == 0
+    np.testing.assert_array_equal(more.similarity(dev), found.similarity(dev))
+
+
 def test_the_file_holds_the_numbers_and_nothing_else(tmp_path: Path) -> None:
     folder, size = tmp_path, 1024
     generator = np.random.default_rng(6)

@@ -223,9 +223,8 @@ def test_graphs_of_an_older_training_are_refused_and_removed_by_the_next(
     with pytest.raises(CaptioningError, match=r"exported from another model.*python export.py"):
         load(folder)
     trained = load_trained_model(folder)
-    save_trained_model(
-        folder, trained.model, trained.tokenizer, trained.encoder, trained.max_length, {}
-    )
+    told = {"encoder": trained.encoder, "max_length": trained.max_length, "training": {}}
+    save_trained_model(folder, trained.model, trained.tokenizer, told)
     assert not list(folder.glob("*.onnx"))
     about["words"] = about["words"][:-1]
     shutil.copy(exported["merge"] / STEP, folder / STEP)

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from captioning.app.corrections import Correction, write_corrections
-from captioning.app.project import Change, ModelSays, PhotoFile, Project
+from captioning.app.decisions import Change
+from captioning.app.project import ModelSays, PhotoFile, Project
 from captioning.errors import CaptioningError
 from tests.desks import process, until
 from tests.sample_photos import make_photos
@@ -38,7 +39,7 @@ def change(state: str, caption: str, revision: int, client: str = "a") -> Change
 
 def test_a_renamed_photo_keeps_its_work_and_a_changed_one_is_another(tmp_path: Path) -> None:
     project, numbers = opened(tmp_path, "a.jpg", "b.jpg")
-    project.change(numbers["a.jpg"], change("edited", "a red boat", 99))
+    project.decisions.change(numbers["a.jpg"], change("edited", "a red boat", 99))
     project.close()
     project = Project(tmp_path / "p.sqlite")
     project.begin([file("renamed.jpg"), file("b.jpg", modified=2)])
@@ -47,6 +48,29 @@ def test_a_renamed_photo_keeps_its_work_and_a_changed_one_is_another(tmp_path: P
     assert rows["b.jpg"]["photo"] is None, "its time is another: it must be read again"
     project.identify({rows["renamed.jpg"]["number"]: "content of a.jpg"})
     assert project.row(rows["renamed.jpg"]["number"])["caption"] == "a red boat"
+
+
+def test_files_that_come_go_or_are_renamed_while_it_is_open(tmp_path: Path) -> None:
+    project, numbers = opened(tmp_path, "a.jpg", "b.jpg", "c.jpg")
+    project.decisions.change(numbers["a.jpg"], change("edited", "a red boat", 99))
+    there = [file("a.jpg"), file("b.jpg"), file("c.jpg")]
+    before = project.revision
+    assert not project.update(there) and project.revision == before, "nothing has changed"
+    # The time of both that go is that of the one that comes: one of them is renamed.
+    assert project.update([file("a.jpg"), file("d.jpg"), file("e.jpg", modified=7)])
+    rows = {str(row["path"]): row for row in project.rows()}
+    assert set(rows) == {"a.jpg", "d.jpg", "e.jpg"}
+    assert rows["a.jpg"]["caption"] == "a red boat"
+    assert rows["d.jpg"]["number"] in (numbers["b.jpg"], numbers["c.jpg"])
+    assert rows["d.jpg"]["photo"] is None, "it is read again, as only its content tells"
+    assert project.update([file("b.jpg", modified=7), file("a.jpg", size=2), file("d.jpg")])
+    rows = {str(row["path"]): row for row in project.rows()}
+    assert set(rows) == {"a.jpg", "b.jpg", "d.jpg"}
+    assert rows["a.jpg"]["number"] == numbers["a.jpg"] and rows["a.jpg"]["photo"] is None
+    project.identify({numbers["a.jpg"]: "content of a.jpg"})
+    assert project.row(numbers["a.jpg"])["caption"] == "a red boat"
+    told = {row["number"] for row in project.rows(before) if not row["present"]}
+    assert told <= set(numbers.values()) and len(told) == 1, "who has the page open hears of it"
 
 
 def test_files_of_the_same_content_are_one_photo(tmp_path: Path) -> None:
@@ -61,17 +85,17 @@ def test_files_of_the_same_content_are_one_photo(tmp_path: Path) -> None:
 def test_two_edits_at_the_same_time_are_both_kept(tmp_path: Path) -> None:
     project, numbers = opened(tmp_path, "a.jpg")
     number, seen = numbers["a.jpg"], project.revision
-    project.change(number, change("edited", "a boat", seen, "ann"))
-    row = project.change(number, change("edited", "a ship", seen, "bob"))
+    project.decisions.change(number, change("edited", "a boat", seen, "ann"))
+    row = project.decisions.change(number, change("edited", "a ship", seen, "bob"))
     assert row["caption"] == "a ship"
     assert row["rivals"] == [{"caption": "a boat", "person": "ANN"}]
-    row = project.change(number, change("approved", "a boat", row["revision"], "ann"))
+    row = project.decisions.change(number, change("approved", "a boat", row["revision"], "ann"))
     assert (row["caption"], row["rivals"]) == ("a boat", [])
     # The same words are no two versions, nor are two thoughts of one person.
     seen = project.revision
-    project.change(number, change("edited", "a raft", seen, "bob"))
-    assert project.change(number, change("edited", "a raft", seen, "ann"))["rivals"] == []
-    assert project.change(number, change("edited", "a tub", seen, "ann"))["rivals"] == []
+    project.decisions.change(number, change("edited", "a raft", seen, "bob"))
+    assert project.decisions.change(number, change("edited", "a raft", seen, "ann"))["rivals"] == []
+    assert project.decisions.change(number, change("edited", "a tub", seen, "ann"))["rivals"] == []
 
 
 def test_everything_can_be_undone_but_not_what_others_changed_since(tmp_path: Path) -> None:
@@ -81,18 +105,18 @@ def test_everything_can_be_undone_but_not_what_others_changed_since(tmp_path: Pa
         ("a.jpg", "approved", "two"),
         ("b.jpg", "decorative", ""),
     ):
-        project.change(numbers[name], change(state, caption, project.revision))
+        project.decisions.change(numbers[name], change(state, caption, project.revision))
     project.close()
     project = Project(tmp_path / "p.sqlite")  # also after a restart
     states = []
     for _ in range(3):
-        row, _sentence = project.undo("a")
+        row, _sentence = project.decisions.undo("a")
         states.append((str(row["path"]), row["state"], row["caption"]))
     assert states == [("b.jpg", "todo", None), ("a.jpg", "edited", "one"), ("a.jpg", "todo", None)]
-    assert project.undo("a") == (None, "There is nothing to undo.")
-    project.change(numbers["a.jpg"], change("edited", "mine", project.revision, "ann"))
-    project.change(numbers["a.jpg"], change("edited", "yours", project.revision, "bob"))
-    row, sentence = project.undo("ann")
+    assert project.decisions.undo("a") == (None, "There is nothing to undo.")
+    project.decisions.change(numbers["a.jpg"], change("edited", "mine", project.revision, "ann"))
+    project.decisions.change(numbers["a.jpg"], change("edited", "yours", project.revision, "bob"))
+    row, sentence = project.decisions.undo("ann")
     assert row is None and "BOB has changed that photo since" in sentence
     assert project.row(numbers["a.jpg"])["caption"] == "yours"
 
@@ -105,7 +129,7 @@ def test_only_what_changed_is_told(tmp_path: Path) -> None:
     assert project.rows(project.revision) == []
     assert project.uncaptioned("m") == [numbers["a.jpg"], numbers["c.jpg"]]
     assert len(project.uncaptioned("another model")) == 3
-    project.change(numbers["b.jpg"], change("approved", "a cat", project.revision))
+    project.decisions.change(numbers["b.jpg"], change("approved", "a cat", project.revision))
     assert len(project.uncaptioned("another model")) == 2, "what was decided stays"
 
 

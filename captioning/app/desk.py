@@ -3,16 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Timer
+from threading import Lock, Timer
 from typing import Any
 
 import numpy as np
 
 from captioning.app.background import Background
 from captioning.app.corrections import Correction, write_corrections
+from captioning.app.decisions import STATES, Change
+from captioning.app.folder_watch import FolderWatch
 from captioning.app.photos import AT_ONCE, PhotoFolders, content_id
 from captioning.app.pictures import Pictures
-from captioning.app.project import STATES, Change, Project
+from captioning.app.project import Project
 from captioning.app.shared_captioner import SharedCaptioner
 from captioning.errors import CaptioningError
 from captioning.inference.familiarity import is_unfamiliar
@@ -55,12 +57,36 @@ class Desk:
         self.pictures = Pictures()
         self._correcting: Timer | None = None
         self.background = Background(self.project, self.folders, captioner, self._say)
+        self.writing = Lock()
+        """Held while the desk itself changes files of the folder."""
+        self._watch = FolderWatch(self.look_at_folder)
+        self._unreadable = ""  # why the folder could not be read when it was last looked at
+
+    def start(self) -> None:
+        """Begin to caption, and to look what comes into the folder."""
+        self.background.start()
+        self._watch.start()
+
+    def look_at_folder(self) -> None:
+        """Take in what has come into the folder, gone, or been renamed since."""
+        try:
+            with self.writing:
+                is_new = self.project.update(self.folders.files())
+            self._unreadable = ""
+        except (CaptioningError, OSError) as error:  # a drive that is gone: the rows stay
+            if self._unreadable != str(error):
+                self._unreadable = str(error)
+                self._say(self._unreadable)
+            return
+        if is_new:
+            self.background.changed()
 
     def _say(self, notice: str) -> None:
         self.notice = notice
 
     def close(self) -> None:
         """Finish the photos at hand, and close the project."""
+        self._watch.stop()
         self.background.stop()
         if self._correcting is not None:
             self._correcting.cancel()
@@ -102,30 +128,34 @@ class Desk:
             state = "approved" if caption in of_model else "edited"
         person = " ".join(change.person.split())[:LONGEST_PERSON]
         kept = Change(state, caption, change.revision, change.client, person)
-        after = self.project.change(number, kept)
+        after = self.project.decisions.change(number, kept)
         self._correct_soon()
         return None if after is None else for_page(after)
 
     def undo(self, client: str) -> tuple[dict[str, Any] | None, str]:
         """Take back the latest change of a browser: the file's row, or None, and a sentence."""
-        row, sentence = self.project.undo(client)
+        row, sentence = self.project.decisions.undo(client)
         self._correct_soon()
         return (None if row is None else for_page(row)), sentence
 
-    def picture(self, number: int, size: str) -> bytes | None:
-        """A photo as JPEG, "small" or "large"; None where there is no such file.
+    def picture(self, number: int, size: str) -> tuple[bytes, str] | None:
+        """A photo as JPEG, "small" or "large", and its id; None where there is no such file.
 
         Raises `UnreadableImageError`.
         """
+        self.background.identify(number)
         row = self.project.row(number)
-        if row is None:
+        if row is None or row["photo"] is None:
             return None
-        key = row["photo"] or f"file {number}"
-        return self.pictures.get(key, size, lambda: self.folders.open(row["path"], row["dropped"]))
+        photo = row["photo"]
+        return self.pictures.get(
+            photo, size, lambda: self.folders.open(row["path"], row["dropped"])
+        ), photo
 
     def details(self, number: int) -> dict[str, Any] | None:
         """The N best captions of a file, with scores, and its rivals; None if it isn't there."""
         self.background.look([number])
+        self.background.identify(number)
         row = self.project.row(number)
         if row is None:
             return None
@@ -213,7 +243,7 @@ class Desk:
 
     def write_corrections(self) -> None:
         """Bring the file of corrections up to date with the project."""
-        decided = self.project.decided()
+        decided = self.project.decisions.decided()
         names = {row["path"].as_posix() for row in self.project.rows() if row["number"] in decided}
         try:
             write_corrections(self.settings.corrections, self.corrections(), names)
@@ -234,6 +264,7 @@ def for_page(row: dict[str, Any]) -> dict[str, Any]:
     name = row["path"].as_posix()
     return {
         "number": row["number"],
+        "photo": row["photo"],
         # A name that isn't UTF-8 has lone surrogates, which JSON can't carry.
         "name": name.encode("utf-8", "replace").decode("utf-8"),
         "gone": not row["present"] or row["copy_of"] is not None,

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from captioning.app.decisions import DONE
 from captioning.app.desk import Desk
 from captioning.app.photos import content_of
-from captioning.app.project import DONE
 from captioning.errors import CaptioningError
 from captioning.files.whole import written_whole
 from captioning.inference.captioner import Caption
@@ -225,18 +225,19 @@ def embed(desk: Desk, row: dict[str, Any]) -> None:
     except OSError as error:
         raise UnwritableError(f"it can no longer be read ({error.strerror})") from None
     if content_of(image) != row["photo"]:
-        raise UnwritableError("its file has changed; start the desk again")
+        raise UnwritableError("its file has changed, and gets a new caption first")
     if not os.access(place, os.W_OK):
         raise UnwritableError("its file is read-only")
     described = describe_image(image, caption_of(row))
     if described == image:
         return
     desk.project.expect(row["number"], content_of(described))
-    with written_whole(place) as beside:
-        beside.write_bytes(described)
-        shutil.copymode(place, beside)
-    if (file := desk.folders.file(row["path"], row["dropped"])) is not None:
-        desk.project.replaced(row["number"], file, content_of(described))
+    with desk.writing:
+        with written_whole(place) as beside:
+            beside.write_bytes(described)
+            shutil.copymode(place, beside)
+        if (file := desk.folders.file(row["path"], row["dropped"])) is not None:
+            desk.project.replaced(row["number"], file, content_of(described))
 
 
 def copies_folder(folder: Path) -> Path:

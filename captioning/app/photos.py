@@ -12,6 +12,7 @@ from PIL import Image
 from captioning.app.project import PhotoFile
 from captioning.data.photos import photos_of
 from captioning.errors import CaptioningError
+from captioning.files.folders import check_folder
 from captioning.vision.images import UnreadableImageError, open_image
 
 MAX_BYTES = 30_000_000
@@ -39,6 +40,7 @@ class PhotoFolders:
     def files(self) -> Iterator[PhotoFile]:
         """All that are there. Raises `CaptioningError` for a folder that can't be read."""
         if self.folder is not None:
+            check_folder(self.folder, "the folder of photos")  # a drive may go while it is open
             for path in photos_of([self.folder], self.recursive).photos:
                 place = path.relative_to(self.folder)
                 if (file := _file(self.folder, place, dropped=False)) is not None:

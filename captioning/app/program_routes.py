@@ -36,6 +36,7 @@ def program_routes(captioner: SharedCaptioner, version: str) -> list[Route]:
     """POST /api/caption and GET /openapi.json; version: of this program."""
 
     async def caption(request: Request) -> Response:
+        _know_parameters(request, "top")
         top = _number(request, "top", 1, MOST_CAPTIONS)
         if not request.headers.get("content-type", "").startswith("multipart/form-data"):
             raise HTTPException(415, 'send the photos as multipart/form-data, in fields "photo"')
@@ -52,6 +53,12 @@ def program_routes(captioner: SharedCaptioner, version: str) -> list[Route]:
         Route("/api/caption", caption, methods=["POST"]),
         Route("/openapi.json", description, methods=["GET"]),
     ]
+
+
+def _know_parameters(request: Request, *known: str) -> None:
+    """Refuse a parameter that isn't known: "Top=5" would be answered as if nothing was asked."""
+    if unknown := [name for name in request.query_params if name not in known]:
+        raise HTTPException(422, f"there is no parameter {unknown[0][:40]!r}")
 
 
 def _number(request: Request, name: str, least: int, most: int) -> int:
@@ -176,7 +183,7 @@ def _operation() -> dict[str, Any]:
             "401": {"description": "the token is missing or wrong"},
             "413": {"description": "too many bytes", "content": error},
             "415": {"description": "not multipart/form-data", "content": error},
-            "422": {"description": "top is no such number, or too many photos", "content": error},
+            "422": {"description": "a wrong parameter, or too many photos", "content": error},
         },
         "security": [{}, {"token": []}],
     }

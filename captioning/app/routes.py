@@ -13,14 +13,15 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
+from captioning.app.decisions import Change
 from captioning.app.desk import Desk
 from captioning.app.photos import AT_ONCE, MAX_BYTES
-from captioning.app.project import Change
 
 PAGE = Path(__file__).with_name("page")
 
 A_YEAR = "private, max-age=31536000, immutable"
-"""How long a browser may keep a picture, whose address has the file's number and revision."""
+"""How long a browser may keep a picture whose address names the photo by its content. Without that
+another folder's photo, opened another day, or a changed one would have the same address."""
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -125,8 +126,9 @@ def _picture(desk: Desk) -> Endpoint:
         number, size = request.path_params["number"], request.path_params["size"]
         if size not in ("small", "large"):
             raise HTTPException(404, "a picture is small or large")
-        found = _there(await run_in_threadpool(desk.picture, number, size))
-        return Response(found, media_type="image/jpeg", headers={"cache-control": A_YEAR})
+        content, photo = _there(await run_in_threadpool(desk.picture, number, size))
+        keep = A_YEAR if request.query_params.get("of") == photo else "no-store"
+        return Response(content, media_type="image/jpeg", headers={"cache-control": keep})
 
     return picture
 

@@ -37,7 +37,7 @@ def make_app(desk: Desk, learning: Learning, version: str, token: str | None = N
 
     @asynccontextmanager
     async def life(app: Starlette) -> AsyncIterator[None]:
-        desk.background.start()
+        desk.start()
         yield
         learning.close()
         desk.close()

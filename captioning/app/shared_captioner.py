@@ -68,7 +68,7 @@ class SharedCaptioner:
 
     def __init__(self, captioner: Captioner, neutral: bool = False) -> None:
         self._captioner = captioner
-        self._neutral = neutral
+        self.neutral = neutral
         self._turns = Turns()
         self._encoded: OrderedDict[str, tuple[np.ndarray, np.ndarray | None]] = OrderedDict()
         model = captioner.trained_model
@@ -112,7 +112,7 @@ class SharedCaptioner:
         texts: dict[str, float] = {}
         for hypothesis in hypotheses:
             text = self._captioner.decoder.text(hypothesis)
-            texts.setdefault(without_gender(text) if self._neutral else text, hypothesis.score)
+            texts.setdefault(without_gender(text) if self.neutral else text, hypothesis.score)
         return list(texts.items())
 
     def words(

@@ -98,6 +98,21 @@ class Familiarity:
         found = replace(found, neighbours=rows)
         return replace(found, dev=np.sort(found.similarity(dev)).astype(np.float32))
 
+    def extended(self, train: np.ndarray, dev: np.ndarray) -> "Familiarity":
+        """With further training photos' vectors, float32 (N, D), and further dev photos' (M, D).
+
+        A training photo that is among those kept already counts once; of more than `MOST_PHOTOS`
+        so many are taken, evenly. The components stay: they are of the photos it was made of.
+        """
+        known = set(map(bytes, self.neighbours))
+        rows = np.rint(127 * self._reduced(_usable(train))).astype(np.int8)  # (N, K)
+        new = np.array([row for row in rows if bytes(row) not in known], np.int8)
+        if not len(new):
+            return self
+        found = replace(self, neighbours=_evenly(np.concatenate([self.neighbours, new])))
+        similarities = [self.dev, found.similarity(_usable(dev)).astype(np.float32)]
+        return replace(found, dev=_evenly(np.sort(np.concatenate(similarities))))
+
     def similarity(self, vectors: np.ndarray) -> np.ndarray:
         """The mean cosine of photos to their `NEAREST` nearest training photos, -1 to 1.
 
@@ -141,7 +156,7 @@ def is_unfamiliar(familiar: float | None) -> bool:
 
 
 def _usable(vectors: np.ndarray) -> np.ndarray:
-    """At most `MOST_PHOTOS` of the finite rows, from the first to the last at the same distance.
+    """At most `MOST_PHOTOS` of the finite rows, evenly.
 
     A row of zeros where none is finite.
     """
@@ -150,9 +165,14 @@ def _usable(vectors: np.ndarray) -> np.ndarray:
         vectors = vectors[finite]
     if not len(vectors):
         return np.zeros((1, vectors.shape[1]), np.float32)
-    if len(vectors) <= MOST_PHOTOS:
-        return vectors
-    return vectors[np.linspace(0, len(vectors) - 1, MOST_PHOTOS).astype(int)]
+    return _evenly(vectors)
+
+
+def _evenly(rows: np.ndarray) -> np.ndarray:
+    """At most `MOST_PHOTOS` of the rows, from the first to the last at the same distance."""
+    if len(rows) <= MOST_PHOTOS:
+        return rows
+    return rows[np.linspace(0, len(rows) - 1, MOST_PHOTOS).astype(int)]
 
 
 def write_familiarity(folder: Path, familiarity: Familiarity) -> None:

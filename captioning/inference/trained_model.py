@@ -15,6 +15,7 @@
 import io
 import platform
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -32,6 +33,9 @@ from captioning.inference.description import DESCRIPTION, FORMAT, MODEL
 from captioning.inference.model_folder import ModelFolder, check_sizes, read_model_folder
 from captioning.vision.onnx_encoder import ENCODER
 
+NEW_DECODING = {"beam": 1, "length_power": 0.7}
+"""How a new model decodes until something better is found on dev."""
+
 
 @dataclass(frozen=True)
 class TrainedModel(ModelFolder):
@@ -44,20 +48,22 @@ def save_trained_model(
     folder: Path,
     model: Any,
     tokenizer: Tokenizer,
-    encoder: dict[str, Any],
-    max_length: int,
-    training: dict[str, Any],
+    about: Mapping[str, Any],
 ) -> None:
     """Write a model's folder; `captioner.json` comes last, so a folder that has it is whole.
 
-    encoder: the signature of the encoder; training: how it was trained, for `captioner.json`.
+    about: what that file tells of the model: "encoder", its signature; "max_length"; "training",
+    how it was trained; "decoding", its defaults, where they aren't those of a new model. Where
+    those want a critic, the folder has it already.
     """
     import keras
 
     folder = Path(folder)
     # An old description would vouch for a new network if the run were killed between the two.
     (folder / DESCRIPTION).unlink(missing_ok=True)
-    for name in (PHOTO, STEP, ENCODER, CRITIC):  # these are of the model before
+    decoding = about.get("decoding", NEW_DECODING)
+    of_before = [PHOTO, STEP, ENCODER] + ([] if "critic" in decoding else [CRITIC])
+    for name in of_before:  # these are of the model before
         (folder / name).unlink(missing_ok=True)
     with written_whole(folder / MODEL) as beside:
         keras.Model(model.inputs, model.outputs, name=model.name).save(beside)  # no optimizer
@@ -65,11 +71,11 @@ def save_trained_model(
     description = {
         "format": FORMAT,
         "decoder": model.name,
-        "encoder": encoder,
-        "max_length": max_length,
-        "decoding": {"beam": 1, "length_power": 0.7},
+        "encoder": about["encoder"],
+        "max_length": about["max_length"],
+        "decoding": decoding,
         "cleaning": dict(tokenizer.cleaning),
-        "training": training,
+        "training": about["training"],
         "trained_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "versions": {
             "python": platform.python_version(),

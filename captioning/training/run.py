@@ -8,7 +8,7 @@ import keras
 
 from captioning.data.prepared import Prepared
 from captioning.errors import CaptioningError
-from captioning.inference.familiarity import Familiarity, write_familiarity
+from captioning.inference.familiarity import write_familiarity
 from captioning.inference.trained_model import save_trained_model
 from captioning.inference.trained_on import write_trained_on
 from captioning.pictures.figures import save_figure
@@ -16,6 +16,7 @@ from captioning.pictures.model_figure import draw_model
 from captioning.training.checkpoint import Checkpoint, Progress
 from captioning.training.distribution import alone, is_first_process
 from captioning.training.history import BEFORE, HISTORY, read_history, write_history
+from captioning.training.inherited import familiarity_of, inherit_decoding
 from captioning.training.loop import train
 from captioning.training.records import NOBODY, EpochRecords, Watch
 from captioning.training.self_critical import finetune_on_cider
@@ -113,7 +114,13 @@ def _save(
         prepared.features.matrix(prepared.splits[split][:FAMILIAR_PHOTOS])
         for split in ("train", "dev")
     )
-    write_familiarity(output, Familiarity.fit(train_vectors, dev_vectors))
-    save_trained_model(
-        output, model, prepared.tokenizer, prepared.features.made_by, prepared.longest, training
-    )
+    write_familiarity(output, familiarity_of(initial, train_vectors, dev_vectors))
+    about = {
+        "encoder": prepared.features.made_by,
+        "max_length": prepared.longest,
+        "training": training,
+    }
+    if initial:
+        about["max_length"] = max(prepared.longest, initial.max_length)
+        about["decoding"] = inherit_decoding(initial, output)
+    save_trained_model(output, model, prepared.tokenizer, about)

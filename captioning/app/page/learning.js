@@ -1,59 +1,84 @@
 // Training on the corrections: start it, compare ten photos before and after, keep it or not.
 
-import { ask, send } from "./store.js";
+import { ask, pictureOf, send } from "./store.js";
 
-const box = document.getElementById("learning");
+const get = (id) => document.getElementById(id);
+const dialog = get("learning");
+const BUTTONS = { start: get("learn-start"), keep: get("learn-keep"), discard: get("learn-discard") };
+const INTRODUCTION = "A copy of the model is trained on them, beside your work, in some minutes. " +
+  "You then compare captions, and keep it or not.";
+let last = null; // what was known of it before
 let waiting = null;
 
-export async function showLearning(say) {
-  clearTimeout(waiting);
-  const about = await ask("/desk/learning").catch(() => null);
-  if (!about) return;
-  const title = document.createElement("h2");
-  title.textContent = "Learn from the corrections";
-  const sentence = document.createElement("p");
-  sentence.className = "quiet";
-  sentence.textContent = about.sentence;
-  const buttons = document.createElement("p");
-  const button = (label, what) => {
-    const made = document.createElement("button");
-    made.textContent = label;
-    made.dataset.learning = what;
-    made.addEventListener("click", async () => {
-      await send("/desk/learning", { do: what }).catch((error) => say(error.message));
-      showLearning(say);
+export function startLearning(say) {
+  get("learn").addEventListener("click", () => {
+    get("settings").open = false;
+    dialog.showModal();
+    look(say);
+  });
+  get("learning-close").addEventListener("click", () => dialog.close());
+  for (const [what, button] of Object.entries(BUTTONS)) {
+    button.addEventListener("click", async () => {
+      get("learning-close").focus(); // the button may go
+      const about = await send("/desk/learning", { do: what }).catch((error) => say(error.message));
+      if (about) show(about);
+      follow(say);
     });
-    buttons.append(made);
-  };
-  if (about.state === "done") {
-    button("Keep the new model", "keep");
-    button("Delete it", "discard");
-  } else if (about.state !== "running") {
-    button(`Train on ${about.corrections} corrected captions`, "start");
   }
-  box.replaceChildren(title, sentence, ...(about.pairs.length ? [table(about.pairs)] : []), buttons);
-  if (about.state === "running") waiting = setTimeout(() => showLearning(say), 2000);
+  look(say);
 }
 
-function table(pairs) {
-  const made = document.createElement("table");
-  made.className = "pairs";
-  const row = (cells, kind) => {
-    const line = made.insertRow();
-    for (const cell of cells) {
-      const element = document.createElement(kind);
-      if (kind === "th") element.scope = "col";
-      element.append(cell);
-      line.append(element);
-    }
-  };
-  row(["Photo", "Before", "After", "You"], "th");
-  for (const pair of pairs) {
-    const image = document.createElement("img");
-    image.src = `/desk/photos/${pair.number}/picture/small`;
-    image.alt = pair.person;
-    image.width = 64;
-    row([image, pair.before, pair.after, pair.person], "td");
+// Also while the dialog is closed: who works on is told when it is done.
+export async function look(say) {
+  const about = await ask("/desk/learning").catch(() => null);
+  if (about) {
+    const ended = last?.state === "running" && about.state !== "running";
+    show(about);
+    if (ended && !dialog.open) say(`${about.sentence} See Settings, Learn.`);
   }
+  follow(say);
+}
+
+function follow(say) {
+  clearTimeout(waiting);
+  if (last?.state === "running") waiting = setTimeout(() => look(say), 2000);
+}
+
+function show(about) {
+  const isNews = JSON.stringify(about) !== JSON.stringify(last);
+  last = about;
+  if (!isNews) return;
+  const isFree = !["running", "done"].includes(about.state);
+  const canStart = isFree && !about.hindrance;
+  get("learn-about").textContent = about.sentence || about.hindrance || `${about.corrections} captions are corrected.`;
+  const sentences = [about.sentence, isFree ? about.hindrance || INTRODUCTION : ""];
+  get("learning-says").textContent = sentences.filter(Boolean).join(" ");
+  BUTTONS.start.textContent = `Train on ${about.corrections} corrected captions`;
+  BUTTONS.start.hidden = !canStart;
+  BUTTONS.keep.hidden = BUTTONS.discard.hidden = about.state !== "done";
+  get("pairs").replaceChildren(...about.pairs.map(card));
+}
+
+function card(pair) {
+  const made = document.createElement("section");
+  const image = document.createElement("img");
+  image.src = pictureOf(pair.number, "small");
+  image.alt = pair.person || pair.before;
+  const text = document.createElement("dl");
+  const line = (term, value) => {
+    const [name, said] = ["dt", "dd"].map((kind) => document.createElement(kind));
+    name.textContent = term;
+    said.textContent = value;
+    text.append(name, said);
+  };
+  line("Before", pair.before);
+  line("After", pair.after === pair.before ? "the same" : pair.after);
+  if (pair.person) line("You", pair.person);
+  const use = document.createElement("p");
+  use.className = "quiet";
+  use.textContent = pair.learned ? "trained on" : "not trained on";
+  const words = document.createElement("div");
+  words.append(text, use);
+  made.append(image, words);
   return made;
 }

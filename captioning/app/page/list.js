@@ -1,6 +1,6 @@
 // The list: of 10,000 rows only those on the screen are in the page. The order stays until asked.
 
-import { captionOf, draftOf, keepDraft, onChange, send, setting, store } from "./store.js";
+import { captionOf, draftOf, keepDraft, onChange, pictureOf, send, setting, store } from "./store.js";
 
 const MORE = 8; // rows above and below the screen
 const STATES = {
@@ -149,7 +149,9 @@ function makeRow(number) {
   image.addEventListener("error", () => image.removeAttribute("src")); // the row says why
   // Rows that only fly by while somebody scrolls ask for no picture.
   setTimeout(() => {
-    if (elements.get(number) === row) image.src = `/desk/photos/${number}/picture/small`;
+    if (elements.get(number) !== row) return;
+    row.photo = store.rows.get(number)?.photo ?? null;
+    image.src = pictureOf(number, "small");
   }, 60);
   const text = document.createElement("div");
   text.className = "text";
@@ -171,6 +173,9 @@ function makeRow(number) {
 function fill(element, number) {
   const row = store.rows.get(number);
   if (!row) return;
+  // The file has got another content: another picture.
+  if (element.photo && row.photo && element.photo !== row.photo) element.image.src = pictureOf(number, "small");
+  if (element.photo !== undefined) element.photo = row.photo ?? element.photo;
   const caption = captionOf(row);
   const wait = row.error ? `can't be read: ${row.error}` : "no caption yet";
   const isDecorative = row.state === "decorative";

@@ -1,7 +1,7 @@
 // The desk: keys and buttons call what the other modules do.
 
 import { addPhotos, showSamples, startDropping, startWebcam } from "./drop.js";
-import { showLearning } from "./learning.js";
+import { look as lookAtLearning, startLearning } from "./learning.js";
 import * as list from "./list.js";
 import { showOut } from "./out.js";
 import * as photo from "./photo.js";
@@ -237,7 +237,7 @@ function wire() {
     }
   });
   get("settings").addEventListener("toggle", () => {
-    if (get("settings").open) showLearning(say);
+    if (get("settings").open) lookAtLearning(say);
   });
   list.onChoose((number) => {
     photo.show(number);
@@ -258,11 +258,13 @@ function wire() {
   storing.onChange(onChanges);
   startDropping(add);
   startWebcam(add, say);
+  startLearning(say);
 }
 
 async function start() {
   wire();
   const about = await storing.ask("/desk/about");
+  store.project = about.project;
   document.title = `${about.title} · captions`;
   get("about").textContent = `Model: ${about.model}. Project: ${about.project}.`;
   showSamples(about.samples, add);

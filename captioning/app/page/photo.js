@@ -1,6 +1,6 @@
 // The chosen photo: large, the words of its caption, what else they could have been, the N best.
 
-import { ask, captionOf, detailsOf, keepDraft, store } from "./store.js";
+import { ask, captionOf, detailsOf, keepDraft, pictureOf, store } from "./store.js";
 
 const get = (id) => document.getElementById(id);
 const LITTLE = new Set(["a", "an", "the", "in", "on", "at", "of", "to", "and", "is", "are", "with"]);
@@ -14,15 +14,23 @@ let takeText = () => {};
 export function onNewText(listener) { changeText = listener; }
 export function onTake(listener) { takeText = listener; }
 
+// Of what the large picture is: a file whose content changes is another photo.
+let pictured = { number: null, photo: null };
+function isOther(row) {
+  const isSameFile = pictured.number === row.number;
+  if (isSameFile) pictured.photo ??= row.photo;
+  return !isSameFile || Boolean(row.photo && pictured.photo !== row.photo);
+}
+
 export async function show(chosen) {
   number = chosen;
   const row = store.rows.get(number);
   get("photo").hidden = !row;
   if (!row) return;
-  const address = `/desk/photos/${number}/picture/large`;
-  if (!get("large").src.endsWith(address)) {
+  if (isOther(row)) {
     clearLight();
-    get("large").src = address;
+    pictured = { number, photo: row.photo };
+    get("large").src = pictureOf(number, "large");
     get("photo").scrollTop = 0;
     get("best").replaceChildren(); // those of another photo: nobody takes one of them for this
   }
@@ -33,6 +41,10 @@ export async function show(chosen) {
 // The parts that come from the row itself; others at the desk may change it.
 export function refill(row = store.rows.get(number)) {
   if (!row) return;
+  if (isOther(row)) {
+    show(row.number);
+    return;
+  }
   get("large").alt = captionOf(row) || row.name;
   get("large").hidden = Boolean(row.error); // a reason stands below, no torn picture
   get("name").textContent = row.name;

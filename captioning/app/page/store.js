@@ -6,6 +6,7 @@ export const store = {
   rows: new Map(), // number -> row
   revision: -1,
   progress: { done: 0, total: 0, seconds: null },
+  project: "",
   client: kept("client", () => crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`),
 };
 
@@ -23,15 +24,26 @@ export function keepSetting(name, value) {
   localStorage.setItem(`desk-${name}`, value);
 }
 
-// A caption that somebody has begun and not decided on stays in this browser, whatever happens.
+// A caption that somebody has begun and not decided on stays in this browser, whatever happens. It
+// is kept by the photo: another folder's photos, opened another day, have the same numbers.
+const draftKey = (row) => `desk-draft-${row.photo ?? `${store.project} ${row.number}`}`;
+
 export function draftOf(number) {
-  return localStorage.getItem(`desk-draft-${location.port}-${number}`);
+  const row = store.rows.get(number);
+  return row ? localStorage.getItem(draftKey(row)) : null;
 }
 
 export function keepDraft(number, text) {
-  const key = `desk-draft-${location.port}-${number}`;
-  if (text === null) localStorage.removeItem(key);
-  else localStorage.setItem(key, text);
+  const row = store.rows.get(number);
+  if (!row) return;
+  if (text === null) localStorage.removeItem(draftKey(row));
+  else localStorage.setItem(draftKey(row), text);
+}
+
+// By the photo's content, as soon as it is known: a browser keeps pictures by their addresses.
+export function pictureOf(number, size) {
+  const photo = store.rows.get(number)?.photo;
+  return `/desk/photos/${number}/picture/${size}${photo ? `?of=${photo}` : ""}`;
 }
 
 // What is to be read as the photo's caption now.
@@ -69,7 +81,12 @@ export function send(path, body, method = "POST") {
 function take(row) {
   const known = store.rows.get(row.number);
   if (row.gone) store.rows.delete(row.number);
-  else if (!known || row.revision >= known.revision) store.rows.set(row.number, row);
+  else if (!known || row.revision >= known.revision) {
+    const draft = known && !known.photo && row.photo ? draftOf(row.number) : null;
+    if (draft !== null) keepDraft(row.number, null);
+    store.rows.set(row.number, row);
+    if (draft !== null) keepDraft(row.number, draft);
+  }
 }
 
 export async function refresh() {
