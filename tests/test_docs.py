@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from captioning.errors import CONSOLE, SCRIPTS
-from captioning.evaluation.published import PUBLISHED, is_flickr8k
+from captioning.evaluation.published import PUBLISHED, is_flickr8k, published_beside
 from tests.conftest import ROOT
 
 PAGES = [
@@ -114,3 +114,10 @@ def test_photos_of_flickr8k_are_known_by_their_names() -> None:
     assert is_flickr8k(["1000268201_693b08cb0e.jpg", "2258277193_586949ec62.jpg"])
     assert not is_flickr8k(["1000092795.jpg"])
     assert not is_flickr8k(["1000268201_693b08cb0e.jpg", "scene_0001.jpg"])
+
+
+def test_published_scores_stand_beside_those_of_flickr8ks_photos_and_captions_alone() -> None:
+    both = ["a dog runs", "a big dog"]
+    assert len(published_beside({"1000268201_693b08cb0e.jpg": both})) > 1
+    assert not published_beside({"1000268201_693b08cb0e.jpg": both[:1]})
+    assert not published_beside({"1000268201_693b08cb0e.jpg": both, "mine.jpg": both})

@@ -8,6 +8,7 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from PIL import Image
 
 from captioning.decoders.build import Architecture, build_decoder
+from captioning.evaluation.charts import SIZE
 from captioning.pictures.attention_figure import draw_attention_maps
 from captioning.pictures.contact_sheet import contact_sheet
 from captioning.pictures.curves import draw_curves
@@ -103,6 +104,26 @@ def test_curves_of_a_fine_tuning_show_the_training_before_it_too() -> None:
     assert right.lines[0].get_ydata().tolist() == [41, 42]
     (alone,) = draw_curves(tuned).axes
     assert alone.get_title() == "Fine-tuning"
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize("size", [(7, 4), SIZE])
+def test_legends_of_curves_stand_within_the_figure_below_the_epochs(
+    before: bool, size: tuple[float, float]
+) -> None:
+    cider = {"few_dev_CIDEr": 123.4}
+    trained = [{"epoch": e, "loss": 3 / e, "dev_loss": 4 / e, **cider} for e in range(1, 31)]
+    tuned = [{"epoch": e, "reward": 40.0 + e, "dev_CIDEr": 150.0, **cider} for e in range(1, 16)]
+    for history in (trained, tuned):
+        figure = draw_curves(history, trained if before else (), size=size)
+        figure.draw_without_rendering()
+        legends = [axes.get_legend() for axes in figure.axes if axes.get_legend()]
+        labels = [axes.xaxis.label for axes in figure.axes if axes.get_xlabel()]
+        boxes = [one.get_window_extent() for one in (*legends, *labels)]
+        assert len(boxes) == (4 if before else 2)
+        for box in boxes:
+            assert figure.bbox.x0 <= box.x0 and box.x1 <= figure.bbox.x1 and box.y0 >= 0
+            assert sum(box.overlaps(other) for other in boxes) == 1, "overlaps"
 
 
 def test_curves_show_the_cider_of_a_few_photos_where_it_is_known() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from captioning.commands import evaluate
 from captioning.data.prepared import read_prepared
 from captioning.errors import CaptioningError
 from captioning.evaluation.calibration import bin_by_confidence, rank_correlation
@@ -20,7 +21,7 @@ from captioning.evaluation.report import human_scores
 from captioning.inference.loading import load
 from captioning.pictures.attention_maps import overlay_attention, region_name
 from captioning.training.history import read_history
-from tests.conftest import script
+from tests.conftest import ROOT, script
 from tests.test_app import ARGUMENTS, CHROMIUM
 
 
@@ -187,6 +188,75 @@ def test_a_report_shows_what_was_scored(report: tuple) -> None:
     assert "history.csv of" in text
 
 
+class Tables(HTMLParser):
+    """Of each table of a page the number of its rows and its columns' cells: [[[text]]]."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tables: list[list[list[str]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attributes: list) -> None:
+        if tag == "table":
+            self.tables.append([])
+        elif tag == "tr":
+            self.tables[-1].append([])
+        elif tag in ("th", "td"):
+            self.tables[-1][-1].append("")
+
+    def handle_data(self, data: str) -> None:
+        if self.tables and self.tables[-1] and self.tables[-1][-1]:
+            self.tables[-1][-1][-1] += data.strip()
+
+
+def report_of(captions: dict[str, list[str]], folder: Path, *options: str) -> str:
+    """The report of models/flickr8k on sample photos: {a name for the photo: its captions}."""
+    photos = folder / "photos"
+    photos.mkdir()
+    samples = sorted((ROOT / "samples").glob("*.jpg"))
+    rows = ["image,caption"]
+    for place, (name, own) in enumerate(captions.items()):
+        (photos / name).write_bytes(samples[place % len(samples)].read_bytes())
+        rows += [f"{name},{caption}" for caption in own]
+    (photos / "captions.txt").write_text("\n".join(rows))
+    model = ROOT / "models" / "flickr8k"
+    arguments = ["--model", model, "--images", photos, "--text", photos, "--split", "all"]
+    arguments += ["--no-meteor", "--output", folder / "out", "--report", folder / "r.html"]
+    assert evaluate.main([*map(str, arguments), *options]) == 0
+    return (folder / "r.html").read_text(encoding="utf-8")
+
+
+def check_nothing_is_empty(page: str) -> None:
+    """No table without rows, no column without a value, no number that is none."""
+    for head, *rows in Tables(page).tables:
+        assert rows, head
+        for column in zip(*rows, strict=True):
+            assert set(column) - {"", "–"}, head
+    text = re.sub(r"<(style|script)>.*?</\1>|<[^>]*>", " ", page, flags=re.DOTALL)
+    assert not re.findall(r"\bnan\b|\bNone\b|\b1 photos\b", text)
+
+
+def test_a_report_of_one_photo_has_nothing_empty_and_says_it_once(tmp_path: Path) -> None:
+    page = report_of({"my cat.jpg": ["the cat sleeps"]}, tmp_path)
+    check_nothing_is_empty(page)
+    assert "captions of 1 photo<" in page
+    assert page.count('<figure class="photo">') == 1
+    assert "CIDEr:" in page and "By the" not in page, "CIDEr is not defined for one photo"
+    assert "95% interval" not in page and "Rank correlation" not in page
+    assert "These photos have <b>one reference each</b>" in page
+
+
+def test_a_report_of_few_photos_in_another_language_has_nothing_empty(tmp_path: Path) -> None:
+    captions = {f"foto {n}.jpg": [f"ein Hund rennt {'schnell ' * n}"] for n in range(7)}
+    page = report_of(captions, tmp_path, "--compare", str(ROOT / "models" / "flickr8k"))
+    check_nothing_is_empty(page)
+    assert page.count('<figure class="photo">') == 6, "best, median, worst: two each, none twice"
+    assert "Tanti" not in page and "people" not in page.split("<main>")[1].split("Genders")[0]
+    # The training of the model that it was fine-tuned from, too.
+    assert "history_before.csv of flickr8k" in page and "history.csv of flickr8k" in page
+    assert re.search(r'aria-label="Training of flickr8k over 14 epochs: loss from 4.28 to', page)
+
+
 def test_a_report_without_photos_or_history_says_so(
     grids_folder: Path, grids_models: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -287,7 +357,8 @@ def test_captions_are_binned_by_confidence() -> None:
     assert all(one.low <= one.score <= one.high for one in bins)
     assert bins[0].score == pytest.approx(scores[np.argsort(confidences)[:20]].mean())
     assert rank_correlation(confidences, scores) > 0.95
-    assert len(bin_by_confidence(confidences[:4], scores[:4])) == 4
+    assert [one.photos for one in bin_by_confidence(confidences[:14], scores[:14])] == [7, 7]
+    assert bin_by_confidence(confidences[:4], scores[:4]) == [], "an interval of 4 says nothing"
 
 
 def test_rank_correlation_shares_the_ranks_of_ties() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import nullcontext, suppress
 from datetime import timedelta
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
 from captioning.backend import import_keras
@@ -93,12 +94,14 @@ def say_time_left(progress: "Progress") -> None:
     if progress.finished():
         return
     remaining = progress.settings["epochs"] - progress.epoch
-    # The last three: the first epoch is slower, as it compiles the model.
-    latest = [row["seconds"] for row in progress.history[-3:]]
-    seconds = remaining * sum(latest) / len(latest)
+    # The first epoch compiles the model, and so does that after a --resume: the median of the
+    # last three, without the first as soon as there is another.
+    latest = [row["seconds"] for row in progress.history[1:][-3:] or progress.history]
+    seconds = remaining * median(latest)
+    less = "less than " if progress.epoch == 1 else ""
     print(
         f"best so far: epoch {progress.best_epoch}; epochs left: {remaining:,} at the most, in "
-        f"{timedelta(seconds=round(seconds))} h",
+        f"{less}{timedelta(seconds=round(seconds))} h",
         file=sys.stderr,
     )
 

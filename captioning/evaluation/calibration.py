@@ -8,6 +8,9 @@ from captioning.evaluation.bootstrap import RESAMPLES, interval_95
 
 BINS = 10
 
+FEWEST = 5
+"""So many captions at least in a bin: of fewer, an interval would say nothing."""
+
 
 @dataclass(frozen=True)
 class Bin:
@@ -30,15 +33,16 @@ def bin_by_confidence(
     """Bins of equally many captions, the least confident first; intervals by the bootstrap.
 
     confidences: mean log-probability a word, (photos,); scores: each caption's own, (photos,).
-    With fewer captions than bins there is a bin for each.
+    With few captions there are fewer bins, none for less than `FEWEST`.
     """
     generator = np.random.default_rng(seed)
     found = []
     # Equally many captions in each bin, not equal ranges of confidence: most captions are of
     # middling confidence, and the outer bins would be too small for an interval.
+    bins = min(bins, len(confidences) // FEWEST)
+    if not bins:
+        return []
     for part in np.array_split(np.argsort(confidences, kind="stable"), bins):
-        if not len(part):
-            continue
         own = scores[part]  # (photos of the bin,)
         means = generator.choice(own, (RESAMPLES, len(own))).mean(axis=1)  # (resamples,)
         low, high = interval_95(means)

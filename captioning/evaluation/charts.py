@@ -9,13 +9,14 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from captioning.evaluation.calibration import Bin
-from captioning.pictures.figures import BLUE, INK, ORANGE
+from captioning.pictures.figures import BLUE, GREY, INK, ORANGE
 
 COLOURS = {
     INK: "var(--ink)",
     "#000000": "var(--ink)",
     BLUE: "var(--blue)",
     ORANGE: "var(--orange)",
+    GREY: "var(--quiet)",
     "#b0b0b0": "var(--line)",
     "#cccccc": "var(--line)",
 }
@@ -45,16 +46,6 @@ def figure_to_svg(figure: Figure, name: str, label: str) -> str:
     return f'{head} role="img" aria-label="{html.escape(label)}">{rest}'
 
 
-def fit_to_chart(figure: Figure) -> Figure:
-    """The figure, changed to a chart's size, and its legends' backgrounds to transparent."""
-    figure.set_size_inches(*SIZE)
-    for axes in figure.axes:
-        legend = axes.get_legend()
-        if legend:
-            legend.get_frame().set_alpha(0)  # white would hide the text in a dark page
-    return figure
-
-
 def draw_calibration(bins: Sequence[Bin]) -> Figure:
     """Mean CIDEr of each bin of captions against the model's confidence in them."""
     figure = Figure(figsize=SIZE, layout="constrained")
@@ -65,7 +56,7 @@ def draw_calibration(bins: Sequence[Bin]) -> Figure:
     confidence = [100 * one.confidence for one in bins]
     axes.errorbar(confidence, scores, spread, fmt="o-", color=BLUE, capsize=3)
     axes.set(xlabel="confidence: mean probability of a word (%)", ylabel="CIDEr")
-    axes.set_ylim(bottom=0)
+    axes.set_ylim(0, max(1, axes.get_ylim()[1]))  # all are 0 where no caption shares a word
     axes.grid(alpha=0.3)
     return figure
 
@@ -99,7 +90,7 @@ def draw_scores(scores: dict[str, dict], others: Sequence[tuple[str, dict[str, f
             )
     axes.set_yticks(list(rows), names)
     axes.invert_yaxis()
-    axes.set_xlim(left=0)
+    axes.set_xlim(0, max(1, axes.get_xlim()[1]))  # all are 0 where no caption shares a word
     axes.grid(alpha=0.3, axis="x")
     figure.legend(loc="outside lower center", ncols=2, frameon=False)
     return figure

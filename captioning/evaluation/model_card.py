@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from captioning.errors import CaptioningError
+from captioning.evaluation.summary_text import photos_in_words
 from captioning.evaluation.truth import RATES
 from captioning.files.text import read_text, write_text
 
@@ -44,7 +45,7 @@ def _around(path: Path) -> tuple[str, str]:
 def card_text(summary: dict[str, Any]) -> str:
     """The scores, the truth, rare words and genders as Markdown tables. summary: `scores.json`."""
     parts = [
-        f"{summary['photos']:,} photos of {summary['split']}, {summary['decoder']}:\n"
+        f"{photos_in_words(summary['photos'])} of {summary['split']}, {summary['decoder']}:\n"
         f"`{summary['signature']}`",
         _table(
             ["", "value", "95%"],

@@ -156,6 +156,16 @@ PUBLISHED = (
 _FLICKR8K_NAME = re.compile(r"\d+_[0-9a-f]{8,10}(_[a-z])?\.jpg")
 
 
+def published_beside(references: dict[str, list[str]]) -> list[Published]:
+    """The scores of papers to show beside a model's, with these references: {file name: captions}.
+
+    None beside scores of other photos than Flickr8k's, or of a single reference each: they would
+    say nothing.
+    """
+    comparable = is_flickr8k(references) and min(map(len, references.values())) > 1
+    return [paper for paper in PUBLISHED if paper.short] if comparable else []
+
+
 def is_flickr8k(names: Iterable[str]) -> bool:
     """Whether these are photos of Flickr8k, by their file names; Flickr30k's have other ones."""
     return all(_FLICKR8K_NAME.fullmatch(name) for name in names)

@@ -17,12 +17,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from captioning.data.prepared import Prepared
 from captioning.evaluation.album import Album
 from captioning.evaluation.calibration import bin_by_confidence, rank_correlation
-from captioning.evaluation.charts import draw_calibration, draw_scores, figure_to_svg, fit_to_chart
+from captioning.evaluation.charts import SIZE, draw_calibration, draw_scores, figure_to_svg
 from captioning.evaluation.evaluation import Evaluation
 from captioning.evaluation.predictions import read_inputs
-from captioning.evaluation.published import PUBLISHED, is_flickr8k
+from captioning.evaluation.published import published_beside
 from captioning.evaluation.scores import score_captions
-from captioning.evaluation.summary_text import left_out
+from captioning.evaluation.summary_text import left_out, photos_in_words
 from captioning.evaluation.truth import (
     RATES,
     by_count,
@@ -34,7 +34,7 @@ from captioning.files.text import read_text, write_text
 from captioning.inference.captioner import Captioner
 from captioning.pictures.attention_maps import overlay_attention, region_name
 from captioning.pictures.curves import draw_curves
-from captioning.training.history import read_history
+from captioning.training.history import BEFORE, HISTORY, read_history
 from captioning.vision.images import as_data
 
 TEMPLATE, SCRIPT = "report.html", "report.js"
@@ -45,6 +45,10 @@ PHOTOS_SHOWN = 6
 
 WORDS_SHOWN = 12
 """So many of the wrong and of the missed words of a kind, and of its confusions."""
+
+
+ATTENTION_SHOWN = 4
+"""The best photo, two median ones and the worst."""
 
 
 THUMBNAIL, TILE, SMALL = 360, 200, 96
@@ -67,7 +71,7 @@ def write_report(
 
     models: the folders whose histories are drawn; photos: the folder of the photos, which may be
     incomplete or missing: captions are then shown without their photos. Raises `CaptioningError`
-    for a `history.csv` that can't be read, or when the page can't be written.
+    for a table of epochs that can't be read, or when the page can't be written.
     """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -78,6 +82,7 @@ def write_report(
     )
     environment.filters["score"] = lambda value: "–" if value is None else f"{value:.1f}"
     environment.filters["percent"] = lambda value: f"{100 * value:.0f}%"
+    environment.filters["photos"] = photos_in_words
     environment.filters["signed"] = lambda value: "–" if value is None else f"{value:+.1f}"
     album = Album(photos)
     # With a browser's ends of lines: what its hash is of.
@@ -92,10 +97,12 @@ def write_report(
         scores=_scores(result),
         trainings=[_training(folder, number) for number, folder in enumerate(models)],
         groups=_groups(result, _ranked(result), album),
+        ranked_by=_measure(result),
+        most_references=max(map(len, result.references.values())),
         changed=_groups(result, _changed(result), album),
         calibration=_calibration(result),
         truth=_truth(result),
-        rates=list(RATES),
+        rates=_rates(result),
         shares=("distinct captions", "word for word in training"),
         attention=_attention(result, captioner, prepared, album),
         rows=rows,
@@ -127,8 +134,7 @@ def human_scores(references: dict[str, list[str]]) -> dict[str, float] | None:
 def _scores(result: Evaluation) -> dict[str, Any]:
     """The table and the chart: scores of this model, of people on the same photos, of papers."""
     people = human_scores(result.references)
-    # Beside scores of other photos, the papers' would say nothing.
-    published = [p for p in PUBLISHED if p.short] if is_flickr8k(result.references) else []
+    published = published_beside(result.references)
     others = [(p.short, p.scores) for p in published]
     if people:
         others.append(("people, here", people))
@@ -151,19 +157,28 @@ def _scores(result: Evaluation) -> dict[str, Any]:
 
 
 def _training(folder: Path, number: int) -> dict[str, Any]:
-    """The curves and the rows of a model's training. number: of the model, for the chart's id."""
-    history = read_history(folder)
-    if not history:
-        return {"name": folder.name, "chart": None, "rows": []}
-    # Read aloud in place of the chart: each curve's first and last value.
-    changes = ", ".join(
-        f"{key} from {history[0][key]:.3g} to {history[-1][key]:.3g}"
-        for key in history[0]
-        if key not in ("epoch", "seconds", "learning_rate")
-    )
-    label = f"Training of {folder.name} over {len(history)} epochs: {changes}"
-    chart = figure_to_svg(fit_to_chart(draw_curves(history)), f"training{number}", label)
-    return {"name": folder.name, "chart": chart, "rows": history}
+    """The curves and the rows of a model's training, after those of the model it started from.
+
+    number: of the model, for the charts' ids.
+    """
+    parts = []
+    for file in (BEFORE, HISTORY):
+        history = read_history(folder, file)
+        if not history:
+            continue
+        # Read aloud in place of the chart: each curve's first and last value.
+        changes = ", ".join(
+            f"{key} from {history[0][key]:.3g} to {history[-1][key]:.3g}"
+            for key in history[0]
+            if key not in ("epoch", "seconds", "learning_rate")
+        )
+        label = f"Training of {folder.name} over {len(history)} epochs: {changes} ({file})"
+        curves = draw_curves(history, size=SIZE)
+        chart = figure_to_svg(curves, f"training{number}-{len(parts)}", label)
+        # An epoch of an older version may lack a column: a dict has the columns in their order.
+        columns = list(dict.fromkeys(key for row in history for key in row))
+        parts.append({"file": file, "chart": chart, "rows": history, "columns": columns})
+    return {"name": folder.name, "parts": parts}
 
 
 def _groups(result: Evaluation, ranked: dict[str, list[str]], album: Album) -> list[dict[str, Any]]:
@@ -214,16 +229,24 @@ def _rows(result: Evaluation, album: Album) -> list[dict[str, Any]]:
     return rows
 
 
-def _ranked(result: Evaluation, count: int = PHOTOS_SHOWN) -> dict[str, list[str]]:
-    """The names of the photos of each group; with few photos the groups overlap.
+def _measure(result: Evaluation) -> str:
+    """The score that photos are ranked by: CIDEr, which one photo alone doesn't have, or ROUGE-L.
 
-    Without CIDEr they are ranked by ROUGE-L.
+    "" if neither could be computed.
     """
+    return next((name for name in ("CIDEr", "ROUGE-L") if name in result.scores.own), "")
+
+
+def _ranked(result: Evaluation, count: int = PHOTOS_SHOWN) -> dict[str, list[str]]:
+    """The names of the photos of each group; no photo is in two, so few photos are one group."""
     scores = result.scores
-    own = scores.own.get("CIDEr", scores.own.get("ROUGE-L", np.zeros(len(scores.names))))
+    own = scores.own.get(_measure(result), np.zeros(len(scores.names)))
     by_name = dict(zip(scores.names, own.tolist(), strict=True))
     names = sorted(by_name, key=lambda name: (-by_name[name], name))
-    start = max(0, (len(names) - count) // 2)  # the median is in the middle of its group
+    if len(names) <= count:
+        return {"From the best to the worst": names} if len(names) > 1 else {"The photo": names}
+    count = min(count, len(names) // 3)
+    start = (len(names) - count) // 2  # the median is in the middle of its group
     return {
         "Best": names[:count],
         "Median": names[start : start + count],
@@ -245,7 +268,10 @@ def _changed(result: Evaluation, count: int = PHOTOS_SHOWN) -> dict[str, list[st
 
 
 def _calibration(result: Evaluation) -> dict[str, Any] | None:
-    """The bins with their chart, and the rank correlation of confidence and CIDEr; None without."""
+    """The bins with their chart, and the rank correlation of confidence and CIDEr.
+
+    None where there is no CIDEr, the same for all captions, or too few captions for two bins.
+    """
     cider = result.scores.cider
     if not cider:
         return None
@@ -253,11 +279,21 @@ def _calibration(result: Evaluation) -> dict[str, Any] | None:
     confidences = np.array([confidence for _, confidence in result.captions.values()])
     scores = np.array([cider[name] for name in result.captions])
     bins = bin_by_confidence(confidences, scores)
+    correlation = rank_correlation(confidences, scores)
+    if len(bins) < 2 or math.isnan(correlation):
+        return None
     label = "Mean CIDEr by confidence: " + "; ".join(
         f"{100 * one.confidence:.0f}% confident, CIDEr {one.score:.0f}" for one in bins
     )
     chart = figure_to_svg(draw_calibration(bins), "calibration", label)
-    return {"bins": bins, "chart": chart, "correlation": rank_correlation(confidences, scores)}
+    return {"bins": bins, "chart": chart, "correlation": correlation}
+
+
+def _rates(result: Evaluation) -> list[str]:
+    """The rates that any kind has; of one reference, "most" are the same as "any"."""
+    several = any(len(rows) > 1 for rows in result.references.values())
+    found = [rate for rate in RATES if any(rate in k for k in result.summary["truth"].values())]
+    return [rate for rate in found if several or rate != "recall of most"]
 
 
 def _truth(result: Evaluation) -> list[dict[str, Any]]:
@@ -298,9 +334,12 @@ def _attention(
     """Photos with a tile for each word; None for models without attention."""
     if not captioner.decoder.attends:
         return None
-    ranked = _ranked(result)
-    # A dict removes the names that are in two groups, and keeps the order.
-    chosen = dict.fromkeys([ranked["Best"][0], *ranked["Median"][:2], ranked["Worst"][0]])
+    groups = list(_ranked(result).values())
+    if len(groups) == 3:
+        best, median, worst = groups
+        chosen = [best[0], *median[:2], worst[0]]
+    else:
+        chosen = groups[0][:ATTENTION_SHOWN]
     opened = {name: album.open(name, TILE) for name in chosen}
     photos = {name: photo for name, photo in opened.items() if photo}
     if not photos:

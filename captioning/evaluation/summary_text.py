@@ -9,14 +9,14 @@ from captioning.evaluation.photos import first_names
 def summary_text(summary: dict[str, Any]) -> str:
     """The scores with their intervals and what belongs to them. summary: as `scores.json`."""
     lines = [
-        f"{summary['split']}, {summary['photos']:,} photos, {summary['decoder']}; "
+        f"{summary['split']}, {photos_in_words(summary['photos'])}, {summary['decoder']}; "
         f"{summary['tokenisation']}",
         summary["signature"],
     ]
     if summary.get("missing photos"):
         lines.append(
-            f"FEWER THAN THE SPLIT HAS: {summary['missing photos']:,} photos missing, without "
-            f"vector or caption ({first_names(summary['missing'])})"
+            f"FEWER THAN THE SPLIT HAS: {photos_in_words(summary['missing photos'])} missing, "
+            f"without vector or caption ({first_names(summary['missing'])})"
         )
     against = summary.get("against")
     if against:
@@ -39,6 +39,11 @@ def summary_text(summary: dict[str, Any]) -> str:
         lines.append(f"{what}: {shown}")
     lines += _word_lines(summary)
     return "\n".join(lines)
+
+
+def photos_in_words(count: int) -> str:
+    """A number of photos: "1 photo", "1,000 photos"."""
+    return f"{count:,} photo{'' if count == 1 else 's'}"
 
 
 def left_out(summary: dict[str, Any]) -> dict[str, str]:

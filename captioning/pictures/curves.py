@@ -12,23 +12,28 @@ FEW_CIDER = "few_dev_CIDEr"
 """The column of `history.csv` that is drawn on an axis of its own; older files lack it."""
 
 
-def draw_curves(history: list[dict[str, float]], before: Sequence[dict[str, float]] = ()) -> Figure:
+def draw_curves(
+    history: list[dict[str, float]],
+    before: Sequence[dict[str, float]] = (),
+    size: tuple[float, float] = (7, 4),
+) -> Figure:
     """The curves of a training over its epochs, with the best epoch marked.
 
     The loss on train and dev, with the CIDEr of a few dev photos, where it is known, on the right
     axis; of a fine-tuning, the reward of the samples and the CIDEr on dev.
     history: as `read_history` gives it; before: that of the model which the training started
-    from, drawn on the left.
+    from, drawn on the left; size: inches of the figure, without one of `before`.
     """
     trainings = [list(before), history] if before else [history]
-    figure = Figure(figsize=(7 if len(trainings) == 1 else 11, 4), layout="constrained")
+    size = size if len(trainings) == 1 else (11, 4)
+    figure = Figure(figsize=size, layout="constrained")
     grid = figure.subplots(1, len(trainings), squeeze=False)
     for axes, own in zip(grid.flat, trainings, strict=True):
-        _draw_training(axes, own)
+        _draw_training(axes, own, legend_columns=3 if size[0] / len(trainings) > 6 else 1)
     return figure
 
 
-def _draw_training(axes: Axes, history: list[dict[str, float]]) -> None:
+def _draw_training(axes: Axes, history: list[dict[str, float]], legend_columns: int) -> None:
     finetuned = "reward" in history[0]
     on_train, on_dev = ("reward", "dev_CIDEr") if finetuned else ("loss", "dev_loss")
     best = (max if finetuned else min)(history, key=lambda row: row[on_dev])
@@ -48,7 +53,12 @@ def _draw_training(axes: Axes, history: list[dict[str, float]]) -> None:
     lines = [*axes.lines[:2], *_draw_cider(axes, history)]
     # Below: where the lines of two axes leave room, Matplotlib doesn't know.
     axes.legend(
-        handles=lines, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.14), ncols=3
+        handles=lines,
+        frameon=False,
+        loc="upper center",
+        bbox_to_anchor=(0.5, 0),
+        borderaxespad=3.4,  # letters' heights, below the epochs and their name
+        ncols=legend_columns,
     )
 
 
@@ -58,6 +68,6 @@ def _draw_cider(axes: Axes, history: list[dict[str, float]]) -> list[Line2D]:
     if not scored:
         return []
     right = axes.twinx()
-    right.set_ylabel("CIDEr-D of a few dev photos", color=GREY)
+    right.set_ylabel("CIDEr-D of a few dev photos")
     epochs, scores = [row["epoch"] for row in scored], [row[FEW_CIDER] for row in scored]
     return right.plot(epochs, scores, "^--", color=GREY, label=f"CIDEr, last {scores[-1]:.1f}")
