@@ -1,9 +1,12 @@
 """The commands: one parser however they are called, help at once, exit codes."""
 
+import argparse
 import os
 import re
+import shlex
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -84,6 +87,36 @@ def test_help_tells_the_defaults_of_fine_tuning() -> None:
         "captions sampled per photo (default: 5)",
     ):
         assert told in text
+
+
+@pytest.mark.parametrize("command", [*SCRIPTS, "caption_shards", "features_shards"])
+def test_help_tells_what_is_given_by_default_and_its_examples_are_understood(
+    command: str, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsers: list[argparse.ArgumentParser] = []
+    print_help = argparse.ArgumentParser.print_help
+    monkeypatch.setattr(
+        argparse.ArgumentParser, "print_help", lambda self: (parsers.append(self), print_help(self))
+    )
+    parse = import_module(f"captioning.commands.{command}").parse_arguments
+    with pytest.raises(SystemExit):
+        parse(["--help"], None)
+    for action in parsers[0]._actions:
+        number = isinstance(action.default, int | float) and not isinstance(action.default, bool)
+        if number or (action.choices and action.default):
+            assert "default: " in action.help, action.option_strings
+        # "--seed SEED" says nothing.
+        metavar = action.metavar or (None if action.choices else action.dest.upper())
+        same = action.nargs != 0 and metavar == action.dest.upper()
+        assert not same or metavar in ("MODEL", "PORT"), action.option_strings
+    name = command.removesuffix("_shards")
+    start = f"  {command_line(name)}"
+    given = [line for line in capsys.readouterr().out.splitlines() if line.startswith(start)]
+    assert given
+    for line in given:
+        arguments = shlex.split(line.removeprefix(start))
+        of_shards = "_shards" * ("--shards" in arguments)
+        import_module(f"captioning.commands.{name}{of_shards}").parse_arguments(arguments, None)
 
 
 def module(*arguments: str) -> subprocess.CompletedProcess:

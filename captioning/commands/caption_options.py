@@ -56,7 +56,15 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
     )
     add = parser.add_argument
     add("paths", type=path, nargs="*", metavar="PATH", help="photos, or folders of photos")
-    add("-i", "--image", type=path, nargs="+", default=[], metavar="PATH", help="the same")
+    add(
+        "-i",
+        "--image",
+        type=path,
+        nargs="+",
+        default=[],
+        metavar="PATH",
+        help="the same, elsewhere in the line",
+    )
     add("--recursive", action="store_true", help="also the photos in subfolders")
     add(
         "--model",
@@ -84,13 +92,18 @@ def add_wording(add: Callable[..., Any]) -> None:
     """The options on how to decode."""
     add_decoding(add)
     add_neighbours(add)
-    add("--ban", default="", metavar="WORD,WORD", help="words that captions must not contain")
+    add(
+        "--ban",
+        default="",
+        metavar="WORD,WORD",
+        help="words that captions must not contain (default: none)",
+    )
     add(
         "--max-words",
         type=int,
         metavar="N",
-        help="the most words of a caption (greedy models "
-        "decode with --beam 5 then, as a beam prefers captions that end in time)",
+        help="the most words of a caption (default: no limit; with one, greedy models decode with "
+        "--beam 5, as a beam prefers captions that end in time)",
     )
     add_text(add)
 
@@ -104,7 +117,7 @@ def add_text(add: Callable[..., Any]) -> None:
         type=int,
         metavar="N",
         help="the most characters of a caption (125 for alt texts): the beam's likeliest that is "
-        "short enough, or else one that is cut at a word, with an ellipsis",
+        "short enough, or else one that is cut at a word, with an ellipsis (default: no limit)",
     )
     add(
         "--template",
@@ -118,14 +131,16 @@ def add_text(add: Callable[..., Any]) -> None:
         type=float,
         metavar="SHARE",
         help="an empty caption, as decorative pictures have for an alt text, for photos less "
-        "familiar than this (0.02: in which the model sees nothing that it knows)",
+        "familiar than this (0.02: in which the model sees nothing that it knows; default: "
+        "for none)",
     )
     add(
         "--top",
         type=int,
         default=1,
         metavar="N",
-        help="the N best captions, in rows that are JSON (or Parquet, with --shards)",
+        help="the N best captions, in rows that are JSON (or Parquet, with --shards; default: "
+        "%(default)s)",
     )
 
 
@@ -164,7 +179,7 @@ def add_results(add: Callable[..., Any]) -> None:
         metavar="SHARE",
         help="mark the share (0.2: a fifth) of captions "
         "that the model is least sure of; known at the end, so standard output waits until then, "
-        "and a file is marked when it is complete",
+        "and a file is marked when it is complete (default: none)",
     )
     add(
         "--attention",
@@ -174,7 +189,7 @@ def add_results(add: Callable[..., Any]) -> None:
     )
     add(
         "--explain",
-        type=Path,
+        type=path,
         metavar="FILE.html",
         help="of a single photo: a page with the likeliest words at each place, where the decoder "
         "looked, and all that the beam kept",

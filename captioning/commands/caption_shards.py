@@ -62,13 +62,25 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
     add_shards(parser.add_argument_group("shards").add_argument)
     add = parser.add_argument
     add("--model", type=model_folder, action="append", help=f"a model's folder {DEFAULT_MODEL}")
-    add("--format", choices=["jsonl", "parquet"], default="jsonl", help="of the results")
+    add(
+        "--format",
+        choices=["jsonl", "parquet"],
+        default="jsonl",
+        help="of the results (default: %(default)s)",
+    )
     add_weights(add)
     add_runtime(add)
     add_max_pixels(add)
     add_decoding(add)
-    add("--ban", default="", metavar="WORD,WORD", help="words that captions must not contain")
-    add("--max-words", type=int, metavar="N", help="the most words of a caption")
+    add(
+        "--ban",
+        default="",
+        metavar="WORD,WORD",
+        help="words that captions must not contain (default: none)",
+    )
+    add(
+        "--max-words", type=int, metavar="N", help="the most words of a caption (default: no limit)"
+    )
     add_text(parser.add_argument_group("what the captions say").add_argument)
     # What `settle_model` asks of the plain command's options.
     parser.set_defaults(attention=None, explain=None, neighbours=None, neighbours_weight=None)

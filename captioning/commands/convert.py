@@ -3,10 +3,9 @@
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
-from captioning.commands.options import command_parser
+from captioning.commands.options import command_parser, path
 from captioning.commands.other_model import add_other_model, files_of
 from captioning.errors import CaptioningError, command_line
 
@@ -25,24 +24,24 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
     add = parser.add_argument
     add(
         "--model",
-        type=Path,
+        type=path,
         metavar="FILE",
         help="a network of Keras 2 or 3: .h5, .keras, or .json with its weights beside it",
     )
     add_other_model(add)
     add_data(parser.add_argument_group("data").add_argument)
-    add("--output", type=Path, required=True, metavar="FOLDER", help="where the files go")
+    add("--output", type=path, required=True, metavar="FOLDER", help="where the files go")
     add("--overwrite", action="store_true", help="replace what is there")
     return parser.parse_args(arguments)
 
 
 def add_data(add: Callable[..., Any]) -> None:
     """The options on vectors and captions."""
-    add("--features", type=Path, metavar="FILE", help="features.p or .pkl: vectors by photo")
-    add("--descriptions", type=Path, metavar="FILE", help="descriptions.txt: captions by photo")
+    add("--features", type=path, metavar="FILE", help="features.p or .pkl: vectors by photo")
+    add("--descriptions", type=path, metavar="FILE", help="descriptions.txt: captions by photo")
     add(
         "--text",
-        type=Path,
+        type=path,
         metavar="FOLDER",
         help="with Flickr_8k.trainImages.txt and its neighbours (default: photos are shared out)",
     )

@@ -29,10 +29,21 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
     )
     default = "(default: %(default)s)"
     add = parser.add_argument
-    add("--output", type=path, help="the folder for everything (default: demo among the models)")
-    add("--scenes", type=int, default=5000, help=f"how many scenes to train on {default}")
-    add("--epochs", type=int, default=16, help=f"at most this many {default}")
-    add("--seed", type=int, default=8, help=f"of the scenes and the weights {default}")
+    add(
+        "--output",
+        type=path,
+        metavar="FOLDER",
+        help="the folder for everything (default: demo among the models)",
+    )
+    add(
+        "--scenes",
+        type=int,
+        default=5000,
+        metavar="N",
+        help=f"how many scenes to train on {default}",
+    )
+    add("--epochs", type=int, default=16, metavar="N", help=f"at most this many {default}")
+    add("--seed", type=int, default=8, metavar="N", help=f"of the scenes and the weights {default}")
     add(
         "--train-encoder",
         action="store_true",

@@ -36,7 +36,11 @@ if TYPE_CHECKING:
 EXAMPLES = {
     "--model models/trained": "on the dev split of --data",
     "--model models/trained --split test --beam 5": "other photos, a wider search",
-    "--model models/trained --report report.html": "with a page to look at",
+    "--model models/trained --report report.html --compare flickr8k-merge": (
+        "with a page to look at, beside another model"
+    ),
+    "--model flickr8k --images holiday/ --text holiday/ --split all": "photos of your own, with "
+    "captions.txt beside them",
     "--model A --data DA --model B --data DB": "models of two encoders, deciding together",
 }
 
@@ -54,11 +58,26 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
         "vectors of its own encoder (--data for each); they need the same vocabulary",
     )
     add_several_data(add)
-    add("--images", type=path, help="instead of --data: a folder of photos; wants --text")
-    add("--text", type=path, help="with --images: the folder of their captions and splits")
+    add(
+        "--images",
+        type=path,
+        metavar="FOLDER",
+        help="instead of --data: a folder of photos; wants --text",
+    )
+    add(
+        "--text",
+        type=path,
+        metavar="FOLDER",
+        help="with --images: the folder of their captions and splits",
+    )
     add_weights(add)
     add_runtime(add)
-    add("--split", default="dev", help="train, dev, test, or with --images all (default: dev)")
+    add(
+        "--split",
+        default="dev",
+        metavar="NAME",
+        help="train, dev, test, or with --images all (default: dev)",
+    )
     add_decoding(add)
     add_neighbours(add)
     add_neutral(add)

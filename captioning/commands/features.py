@@ -61,11 +61,23 @@ def add_input(add: Callable[..., Any]) -> None:
     add(
         "--images",
         type=path,
+        metavar="FOLDER",
         help=f"the folder of photos (default: {IMAGES}; with --data: the dataset's own)",
     )
-    add("--text", type=path, help=f"the folder of captions and splits (default: {TEXT})")
+    add(
+        "--text",
+        type=path,
+        metavar="FOLDER",
+        help=f"the folder of captions and splits (default: {TEXT})",
+    )
     add_dataset(add)
-    add("--output", type=path, default="models", help=f"where the files go {default}")
+    add(
+        "--output",
+        type=path,
+        default="models",
+        metavar="FOLDER",
+        help=f"where the files go {default}",
+    )
     add("--download", action="store_true", help="download Flickr8k first (1.1 GB)")
     add(
         "--min-count",
@@ -103,22 +115,32 @@ def add_dataset(add: Callable[..., Any]) -> None:
         "--data",
         type=path,
         metavar="PATH",
-        help="instead of --text: a dataset's folder or file, of any of the formats below",
+        help="instead of --text: a dataset's folder or file, of any format of --data-format",
     )
     add(
         "--data-format",
         choices=format_names(),
         help="of --data (default: recognised)",
     )
-    add("--image-column", default="", metavar="NAME", help="of a table: the photos' file names")
+    add(
+        "--image-column",
+        default="",
+        metavar="NAME",
+        help="of a table: the photos' file names (default: recognised)",
+    )
     add(
         "--caption-column",
         action="append",
         default=[],
         metavar="NAME",
-        help="of a table: the captions; may be given several times",
+        help="of a table: the captions; may be given several times (default: recognised)",
     )
-    add("--split-column", default="", metavar="NAME", help="of a table: train, val (dev) or test")
+    add(
+        "--split-column",
+        default="",
+        metavar="NAME",
+        help="of a table: train, val (dev) or test (default: recognised)",
+    )
     add_exclude_flickr8k(add)
     add(
         "--max-words",
@@ -135,6 +157,7 @@ def add_encoding(add: Callable[..., Any]) -> None:
     add(
         "--encoder",
         default="xception",
+        metavar="NAME",
         help="xception, xception-block13, efficientnet-lite0, -lite1, -lite2, mini-xception, "
         "vgg16, resnet50, inception-v3, densenet201, efficientnet-b0, -b1, -b2, -b3, "
         f"efficientnet-v2-s, mobilenet-v3 or convnext-tiny {default}",

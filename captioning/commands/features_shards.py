@@ -38,12 +38,34 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
     )
     add_shards(parser.add_argument_group("shards").add_argument)
     add = parser.add_argument_group("captions, to train on them").add_argument
-    add("--text", type=path, help="a folder of captions and splits in Flickr8k's layout")
+    add(
+        "--text",
+        type=path,
+        metavar="FOLDER",
+        help="a folder of captions and splits in Flickr8k's layout",
+    )
     add("--data", type=path, metavar="PATH", help="or a dataset's folder or file, of other formats")
     add("--data-format", choices=format_names(), help="of --data (default: recognised)")
-    add("--images", type=path, help="the folder of photos that the captions' names are in")
-    add("--min-count", type=int, default=5, metavar="N", help="rarer words become <unk>")
-    add("--max-words", type=int, default=100, metavar="N", help="longer captions are left out")
+    add(
+        "--images",
+        type=path,
+        metavar="FOLDER",
+        help="the folder of photos that the captions' names are in",
+    )
+    add(
+        "--min-count",
+        type=int,
+        default=5,
+        metavar="N",
+        help="rarer words become <unk> (default: %(default)s)",
+    )
+    add(
+        "--max-words",
+        type=int,
+        default=100,
+        metavar="N",
+        help="longer captions are left out (default: %(default)s)",
+    )
     add = parser.add_argument_group("encoder").add_argument
     add("--like", type=model_folder, metavar="MODEL", help="that of a model, with its vocabulary")
     add_encoding(add)

@@ -70,6 +70,7 @@ def add_weights(add: Callable[..., Any]) -> None:
     add(
         "--weights",
         default="imagenet",
+        metavar="FILE",
         help="the encoder's: imagenet, which Keras downloads and caches, or a file "
         "(default: %(default)s)",
     )
@@ -91,6 +92,7 @@ def add_data(add: Callable[..., Any]) -> None:
         "--data",
         type=path,
         default="models",
+        metavar="FOLDER",
         help=f"the folder that `{command_line('features')}` wrote (default: %(default)s)",
     )
 
@@ -101,6 +103,7 @@ def add_several_data(add: Callable[..., Any]) -> None:
         "--data",
         type=path,
         action="append",
+        metavar="FOLDER",
         help=f"the folder that `{command_line('features')}` wrote (default: models); for models of "
         "several encoders given for each, in any order",
     )

@@ -3,9 +3,9 @@
 import argparse
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from captioning.commands.options import path
 from captioning.errors import CaptioningError, command_line
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ def add_other_model(add: Callable[..., Any]) -> None:
     """The options that name the files of such a model, and what they don't tell."""
     add(
         "--tokenizer",
-        type=Path,
+        type=path,
         metavar="FILE",
         help="what --model model_9.h5 was trained with: tokenizer.p, or Tokenizer.to_json()",
     )
@@ -51,9 +51,9 @@ def files_of(options: argparse.Namespace) -> "OtherFiles":
     from captioning.inference.other_models import OtherFiles
 
     model = options.model[0] if isinstance(options.model, list) else options.model
-    for what, path in (("model", model), ("tokenizer", options.tokenizer)):
-        if not path.is_file():
-            raise CaptioningError(f"there is no {what} {path}")
+    for what, file in (("model", model), ("tokenizer", options.tokenizer)):
+        if not file.is_file():
+            raise CaptioningError(f"there is no {what} {file}")
     if options.max_length is not None and not 1 <= options.max_length <= 1000:
         raise CaptioningError(f"--max-length {options.max_length} is not from 1 to 1,000")
     return OtherFiles(

@@ -33,7 +33,7 @@ def add_shards(add: Callable[..., Any]) -> None:
         help="a folder of photos, a list of them (.txt), tar shards or Parquet tables: a file, a "
         "folder or a pattern; here, or by s3://, gs://, hdfs:// and whatever fsspec reaches",
     )
-    add("-o", "--output", required=True, metavar="OUTPUT", help="the folder of the results")
+    add("-o", "--output", required=True, metavar="FOLDER", help="where the results go")
     add(
         "--distributor",
         choices=DISTRIBUTORS,
@@ -64,8 +64,18 @@ def add_shards(add: Callable[..., Any]) -> None:
         metavar="N",
         help="photos a shard, of folders, lists and tables; a tar file is one (default: 1000)",
     )
-    add("--image-column", default="", metavar="NAME", help="of a table: paths or photos' bytes")
-    add("--key-column", default="", metavar="NAME", help="of a table: the keys in the results")
+    add(
+        "--image-column",
+        default="",
+        metavar="NAME",
+        help="of a table: paths or photos' bytes (default: recognised)",
+    )
+    add(
+        "--key-column",
+        default="",
+        metavar="NAME",
+        help="of a table: the keys in the results (default: recognised)",
+    )
     add(
         "--tries",
         type=int,

@@ -48,6 +48,7 @@ def add_start(add: Callable[..., Any]) -> None:
         "--output",
         type=path,
         default="models/trained",
+        metavar="FOLDER",
         help="the model's folder (default: %(default)s)",
     )
     add("--initial", type=model_folder, metavar="MODEL", help="start from this trained model")
@@ -80,6 +81,7 @@ def add_aim(add: Callable[..., Any]) -> None:
     add(
         "--samples",
         type=int,
+        metavar="N",
         help="with --finetune: captions sampled per photo "
         f"(default: {FINETUNING['merge'].samples})",
     )
@@ -124,27 +126,44 @@ def add_model(add: Callable[..., Any]) -> None:
         choices=list(SETTINGS),
         help="merge reads the photo's vector, the others attend to its grid (default: merge)",
     )
-    add("--width", type=int, help=f"size of embeddings and hidden states {own('width')}")
-    add("--depth", type=int, help=f"layers of the transformer {own('depth')}")
-    add("--dropout", type=float, help=f"dropout rate {own('dropout')}")
+    add(
+        "--width",
+        type=int,
+        metavar="N",
+        help=f"size of embeddings and hidden states {own('width')}",
+    )
+    add("--depth", type=int, metavar="N", help=f"layers of the transformer {own('depth')}")
+    add("--dropout", type=float, metavar="SHARE", help=f"dropout rate {own('dropout')}")
 
 
 def add_optimisation(add: Callable[..., Any]) -> None:
     """The options on the loss, the optimiser and when to stop."""
-    add("--epochs", type=int, help=f"at most this many {own('epochs')}")
+    add("--epochs", type=int, metavar="N", help=f"at most this many {own('epochs')}")
     add(
         "--batch-size",
         type=int,
+        metavar="N",
         help="captions per batch for merge, photos with all their captions for the others "
         f"{own('batch_size')}",
     )
     add(
         "--smoothing",
         type=float,
+        metavar="SHARE",
         help=f"label smoothing: share of each target over all words {own('smoothing')}",
     )
-    add("--learning-rate", type=float, help=f"Adam's, at its peak {own('learning_rate')}")
-    add("--weight-decay", type=float, help=f"decoupled, as in AdamW {own('weight_decay')}")
+    add(
+        "--learning-rate",
+        type=float,
+        metavar="RATE",
+        help=f"Adam's, at its peak {own('learning_rate')}",
+    )
+    add(
+        "--weight-decay",
+        type=float,
+        metavar="RATE",
+        help=f"decoupled, as in AdamW {own('weight_decay')}",
+    )
     add(
         "--schedule",
         choices=["plateau", "cosine"],
@@ -160,9 +179,10 @@ def add_optimisation(add: Callable[..., Any]) -> None:
     add(
         "--patience",
         type=int,
+        metavar="N",
         help=f"stop after so many epochs without improvement on dev {own('patience')}",
     )
-    add("--seed", type=int, help=f"the same seed gives the same weights {own('seed')}")
+    add("--seed", type=int, metavar="N", help=f"the same seed gives the same weights {own('seed')}")
 
 
 def own(setting: str) -> str:

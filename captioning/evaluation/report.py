@@ -161,7 +161,7 @@ def _training(folder: Path, number: int) -> dict[str, Any]:
 
     number: of the model, for the charts' ids.
     """
-    parts = []
+    parts: list[dict[str, Any]] = []
     for file in (BEFORE, HISTORY):
         history = read_history(folder, file)
         if not history:
