@@ -478,6 +478,8 @@ def test_the_new_models_captions_are_compared_by_keyboard(browser: Any, tmp_path
         page.keyboard.press("Enter")
         page.locator("#learning-says", has_text="The new model was deleted.").wait_for()
         assert page.evaluate("document.activeElement.id") == "learning-close"
+        page.keyboard.press("Escape")
+        assert page.evaluate("document.activeElement.parentElement.id") == "settings"
         assert not left.exists()
 
 

@@ -280,3 +280,22 @@ def test_finetuning_with_the_critics_reward(
     assert f"--critic {model_folder}" in capsys.readouterr().err
     assert run_train(*options, -1, "--initial", judged_model, *output) == 2
     assert "--critic-reward -1.0 is not a number from 0 on" in capsys.readouterr().err
+
+
+def test_a_model_with_a_critic_is_exported(
+    judged_model: Path, scenes_folder: Path, tmp_path: Path
+) -> None:
+    from captioning.commands.export import main
+
+    folder = tmp_path / "judged"
+    shutil.copytree(judged_model, folder)
+    about = json.loads((folder / "captioner.json").read_text())
+    # Of a beam it takes others than the likeliest, as the graphs alone would.
+    about["decoding"] = {"beam": 5, "length_power": 0.7, "critic": 9.0}
+    (folder / "captioner.json").write_text(json.dumps(about))
+    photos = sorted((scenes_folder / "Flicker8k_Dataset").iterdir())[:6]
+    judged = [one.caption for one in load(folder).caption(photos)]
+    alone = [one.caption for one in load(folder).caption(photos, critic=0)]
+    assert judged != alone
+    assert main([str(folder), "-i", *map(str, photos)]) == 0
+    assert [one.caption for one in load(folder, runtime="onnx").caption(photos)] == judged

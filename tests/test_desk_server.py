@@ -5,6 +5,7 @@ import http.client
 import io
 import json
 import re
+import socket
 import threading
 import urllib.error
 import urllib.request
@@ -16,7 +17,9 @@ import pytest
 from PIL import Image
 
 from captioning.app import background, folder_watch, learning, photos
-from captioning.commands.app import TOKEN, main
+from captioning.app.server import Address, page_address
+from captioning.commands.app import TOKEN, check_arguments, main, parse_arguments
+from captioning.data.photos import has_subfolders
 from captioning.errors import CaptioningError
 from tests.conftest import ROOT
 from tests.desks import Served, captioner, form, served, until
@@ -63,6 +66,34 @@ def test_wrong_arguments_are_refused_at_once(
     ):
         with pytest.raises(CaptioningError, match=message):
             main(list(map(str, arguments)))
+
+
+@pytest.mark.parametrize(
+    ("address", "wanted"),
+    [
+        (Address("127.0.0.1", 7860), "http://127.0.0.1:7860"),
+        (Address("::1", 7860), "http://[::1]:7860"),
+        (Address("0.0.0.0", 80, SECRET), f"http://{socket.gethostname()}:80/?token=..."),
+    ],
+)
+def test_where_the_page_is_opened_is_told(address: Address, wanted: str) -> None:
+    assert page_address(address) == wanted
+
+
+def test_corrections_of_a_folder_that_cannot_be_written_lie_beside_the_project(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos, project = tmp_path / "photos", tmp_path / "p.sqlite"
+    photos.mkdir()
+    for writable, wanted in ((True, photos), (False, tmp_path)):
+        monkeypatch.setattr("os.access", lambda path, mode, found=writable: found)
+        options = parse_arguments([str(photos), "--project", str(project)], None)
+        check_arguments(options)
+        assert options.corrections == wanted / "corrections.jsonl"
+    (photos / ".hidden").mkdir()
+    assert not has_subfolders(photos)
+    (photos / "more").mkdir()
+    assert has_subfolders(photos)
 
 
 @pytest.mark.parametrize(
@@ -587,7 +618,7 @@ def test_learning_shows_captions_before_and_after_and_keeps_a_model_when_asked(
         said = {row["said"] for row in desk.rows()}
         assert all(pair["before"] in said and pair["after"] for pair in about["pairs"])
         assert not (tmp_path / "models").exists(), "nothing is kept before it is asked for"
-        assert "Kept in" in desk.ask("/desk/learning", {"do": "keep"})["sentence"]
+        assert "Kept." in desk.ask("/desk/learning", {"do": "keep"})["sentence"]
         (model,) = (tmp_path / "models").iterdir()
         assert (model / "captioner.json").is_file()
         assert not (tmp_path / ".p-learning").exists()

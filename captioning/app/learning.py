@@ -39,7 +39,7 @@ HELD_BACK = 5
 RESULT = "result.json"
 """The captions before and after, beside the new model; written last, when all of it is there."""
 
-TIME_LEFT = re.compile(r"epochs left: (\d+) at the most, in (\S+) h")
+TIME_LEFT = re.compile(r"epochs left: \d+ at the most, in (\S+) h")
 """What `train.py` says after an epoch."""
 
 
@@ -121,7 +121,7 @@ class Learning:
             except (OSError, CaptioningError) as error:
                 shutil.rmtree(target, ignore_errors=True)
                 raise CaptioningError(f"cannot move the model to {target}: {error}") from None
-            sentence = f"Kept in {target}. To caption with it, start the desk with --model {target}"
+            sentence = f"Kept. To caption with it, start the desk with --model {target}"
             self._state = _state("none", sentence)
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -230,7 +230,7 @@ class Learning:
         for line in self._process.stderr or ():
             last.append(line.rstrip())
             if left := TIME_LEFT.search(line):
-                self._say(f"Training: {left[1]} epochs are left at the most, {left[2]} h ...")
+                self._say(f"Training: {left[1]} h are left at the most ...")
         if code := self._process.wait():
             faults = [line.removeprefix("error: ") for line in last if line.startswith("error: ")]
             reason = faults[-1] if faults else " ".join(last)[-300:]

@@ -59,7 +59,7 @@ def out_routes(desk: Desk) -> list[Route | Mount]:
             {
                 "title": "Dropped photos" if folder is None else folder.resolve().name,
                 "model": desk.captioner.name,
-                "project": str(desk.settings.project.absolute()),
+                "project": str(desk.settings.project.resolve()),
                 "samples": samples,
                 **about_out(desk),
             }

@@ -81,7 +81,6 @@ def serve(desk: Desk, learning: Learning, version: str, address: Address) -> Non
             f"cannot serve at {address.host}, port {address.port} ({error.strerror}); name another "
             "one with --port"
         ) from None
-    host = f"[{address.host}]" if ":" in address.host else address.host
     config = uvicorn.Config(
         make_app(desk, learning, version, address.token),
         log_level="warning",
@@ -90,5 +89,16 @@ def serve(desk: Desk, learning: Learning, version: str, address: Address) -> Non
     )
     # Its default ends the process at once; as Ctrl-C it lets the desk be closed.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    print(f"open http://{host}:{address.port} (Ctrl-C ends it)", flush=True)
+    print(f"open {page_address(address)} (Ctrl-C ends it)", flush=True)
     uvicorn.Server(config).run(sockets=[listening])
+
+
+def page_address(address: Address) -> str:
+    """Where the page is opened; of all this machine's addresses, by its name."""
+    host = address.host
+    if host in ("0.0.0.0", "::"):
+        host = socket.gethostname()
+    elif ":" in host:
+        host = f"[{host}]"
+    token = "" if address.token is None else "/?token=..."
+    return f"http://{host}:{address.port}{token}"

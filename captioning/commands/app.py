@@ -81,7 +81,7 @@ def parse_arguments(arguments: Sequence[str] | None, program: str | None) -> arg
         type=path,
         metavar="FILE",
         help="where corrected captions are kept for training (default: corrections.jsonl in "
-        "FOLDER, or in the current folder)",
+        "FOLDER, or in the current folder; beside --project's file if that can't be written)",
     )
     return parser.parse_args(arguments)
 
@@ -103,10 +103,14 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
     from captioning.app.photos import PhotoFolders
     from captioning.app.server import Address, serve
     from captioning.app.shared_captioner import SharedCaptioner
+    from captioning.data.photos import has_subfolders
     from captioning.inference.loading import load
 
     project = project_file(options)
     print(f"model: {folder}\nproject: {project}", file=sys.stderr)
+    if options.photos and not options.recursive and has_subfolders(options.photos):
+        note = "the photos in subfolders are left out; --recursive takes them, too"
+        print(f"note: {note}", file=sys.stderr)
     dropped = project.with_name(f".{project.stem}-dropped")
     settings = DeskSettings(
         project, PhotoFolders(options.photos, options.recursive, dropped), options.corrections
@@ -132,7 +136,10 @@ def check_arguments(options: argparse.Namespace) -> str | None:
     if options.photos is not None:
         check_folder(options.photos, "the folder of photos")
     if options.corrections is None:
-        options.corrections = (options.photos or Path()) / "corrections.jsonl"
+        place = options.photos or Path()
+        if options.project and not os.access(place, os.W_OK):  # photos on a read-only drive
+            place = options.project.parent
+        options.corrections = place / "corrections.jsonl"
     token = os.environ.get(TOKEN) or None
     refuse(
         (

@@ -121,6 +121,15 @@ def _expanded(paths: Sequence[Path]) -> Iterator[Path]:
         yield from map(Path, matches) if matches else [path]
 
 
+def has_subfolders(folder: Path) -> bool:
+    """Whether there are folders in it that may hold photos as well; False if it can't be read."""
+    try:
+        inside = [path.name for path in folder.iterdir() if path.is_dir()]
+    except OSError:
+        return False
+    return any(not name.startswith(".") and name not in _NOT_PHOTOS for name in inside)
+
+
 def describe_missing(photo: Path) -> str:
     """That there is no such file; of an address, that photos are read from this machine alone."""
     address = re.match(r"(https?|ftp|s3|gs):/+(.+)", photo.as_posix())

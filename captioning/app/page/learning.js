@@ -17,6 +17,8 @@ export function startLearning(say) {
     look(say);
   });
   get("learning-close").addEventListener("click", () => dialog.close());
+  // The menu that it was opened from is folded away.
+  dialog.addEventListener("close", () => document.querySelector("#settings summary").focus());
   for (const [what, button] of Object.entries(BUTTONS)) {
     button.addEventListener("click", async () => {
       get("learning-close").focus(); // the button may go
@@ -51,8 +53,7 @@ function show(about) {
   const isFree = !["running", "done"].includes(about.state);
   const canStart = isFree && !about.hindrance;
   get("learn-about").textContent = about.sentence || about.hindrance || `${about.corrections} captions are corrected.`;
-  const sentences = [about.sentence, isFree ? about.hindrance || INTRODUCTION : ""];
-  get("learning-says").textContent = sentences.filter(Boolean).join(" ");
+  get("learning-says").textContent = about.sentence || about.hindrance || INTRODUCTION;
   BUTTONS.start.textContent = `Train on ${about.corrections} corrected captions`;
   BUTTONS.start.hidden = !canStart;
   BUTTONS.keep.hidden = BUTTONS.discard.hidden = about.state !== "done";
