@@ -39,21 +39,47 @@ def import_keras() -> None:
     blocked = {"matplotlib", "IPython"}
     if os.environ.get("KERAS_BACKEND") == "jax":
         blocked.add("tensorflow")  # imported for little, in several seconds; where installed
-    blocked -= sys.modules.keys()
+    with _not_imported(blocked), _quiet_standard_error():
+        import keras
+
+        keras.ops.zeros(1)  # the backend writes the rest when it first computes
+        # Again: in a notebook TensorFlow's import sets its level back, and writes into cells.
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
+        # A model's file doesn't say how Keras was set when it was made: the layers of another
+        # order of axes have other shapes, and sums in float16 overflow.
+        if keras.config.floatx() != "float32":
+            keras.config.set_floatx("float32")
+            keras.config.set_dtype_policy("float32")
+        keras.config.set_image_data_format("channels_last")
+
+
+def set_seed(seed: int) -> None:
+    """Seed Python, NumPy, Keras and its backend.
+
+    By `keras.utils.set_random_seed`, which seeds TensorFlow too where it is installed, and imports
+    it for that: several seconds and its start-up messages, for nothing on JAX.
+    """
+    import keras
+
+    with _not_imported({"tensorflow"} if keras.backend.backend() == "jax" else set()):
+        keras.utils.set_random_seed(seed)
+
+
+def import_tensorflow() -> None:
+    """Import TensorFlow, whatever backend computes, without its start-up messages."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with _quiet_standard_error():
+        import tensorflow  # noqa: F401
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+
+@contextmanager
+def _not_imported(names: set[str]) -> Iterator[None]:
+    """Packages that are not imported yet can't be within the block, and can afterwards."""
+    blocked = names - sys.modules.keys()
     sys.modules.update(dict.fromkeys(blocked))  # type: ignore[arg-type]  # None stops an import
     try:
-        with _quiet_standard_error():
-            import keras
-
-            keras.ops.zeros(1)  # the backend writes the rest when it first computes
-            # Again: in a notebook TensorFlow's import sets its level back, and writes into cells.
-            logging.getLogger("tensorflow").setLevel(logging.ERROR)
-            # A model's file doesn't say how Keras was set when it was made: the layers of another
-            # order of axes have other shapes, and sums in float16 overflow.
-            if keras.config.floatx() != "float32":
-                keras.config.set_floatx("float32")
-                keras.config.set_dtype_policy("float32")
-            keras.config.set_image_data_format("channels_last")
+        yield
     finally:
         for name in blocked:
             del sys.modules[name]

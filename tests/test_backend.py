@@ -1,12 +1,15 @@
 """Keras as this project needs it, however other projects have set it."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import keras
 import pytest
 
 from captioning import backend
+from tests.conftest import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -25,6 +28,32 @@ def test_another_projects_settings_of_keras_do_not_count() -> None:
     assert keras.config.image_data_format() == "channels_last"
     assert keras.config.floatx() == "float32"
     assert keras.layers.Dense(1).dtype_policy.name == "float32"
+
+
+def test_on_jax_tensorflow_is_not_imported_to_set_a_seed() -> None:
+    code = """
+import random, sys
+from captioning.backend import import_keras, import_tensorflow, set_seed
+import_keras()
+import keras
+drawn = []
+for _ in range(2):
+    set_seed(7)
+    drawn.append((random.random(), float(keras.random.uniform(()))))
+assert drawn[0] == drawn[1], drawn
+assert "tensorflow" not in sys.modules
+import_tensorflow()
+assert "tensorflow" in sys.modules
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, ""), "TensorFlow's messages"
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import numpy as np
 from keras import layers, ops
 from PIL import Image
 
+from captioning.backend import set_seed
 from captioning.scenes.dataset import JPEG_QUALITY
 from captioning.scenes.drawing import draw_scene
 from captioning.scenes.mini_xception import SIZE, WEIGHTS_FILE, build_mini_xception
@@ -98,7 +99,7 @@ def train_mini_xception(
     batch_size = 64
     if scenes < batch_size:
         raise ValueError(f"training needs at least {batch_size} scenes, not {scenes}")
-    keras.utils.set_random_seed(seed)
+    set_seed(seed)
     training = _TrainingScenes(*render_scenes(scenes, seed + 1), batch_size, seed)
     validation = render_scenes(VALIDATION_SCENES, seed + 2)
     encoder = build_mini_xception()

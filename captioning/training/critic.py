@@ -14,6 +14,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from captioning.backend import set_seed
 from captioning.data.prepared import Prepared
 from captioning.data.text import PADDING
 from captioning.inference.critic import Critic
@@ -81,7 +82,7 @@ def train_critic(
 
     after_epoch: called with the epoch's number and its mean loss.
     """
-    keras.utils.set_random_seed(settings.seed)
+    set_seed(settings.seed)
     names, photos, captions = prepared.encoded("train")
     vectors = prepared.features.matrix(names)  # (photos, D)
     tokens = np.full((len(captions), max(map(len, captions))), PADDING, np.int32)

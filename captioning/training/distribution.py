@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from captioning.backend import set_seed
 from captioning.errors import CaptioningError
 
 if TYPE_CHECKING:
@@ -129,7 +130,7 @@ def distribute() -> None:
             keras.distribution.set_distribution(parallel)
             # A model is built with random weights before its own are loaded, and JAX wants the same
             # numbers in every process.
-            keras.utils.set_random_seed(0)
+            set_seed(0)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from captioning.backend import import_tensorflow
 from captioning.errors import CaptioningError
 
 NEEDED = ("tensorflow", "tensorboard")
@@ -48,6 +49,7 @@ class EventLog:
         """Add an epoch; TensorBoard shows what was measured on dev as "validation"."""
         import keras
 
+        import_tensorflow()  # which the callback would do, on JAX with messages
         # A file for each epoch: when a training is killed, all of its epochs are there.
         callback = keras.callbacks.TensorBoard(self._folder, write_graph=not self._has_graph)
         callback.set_model(model)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import keras
 
+from captioning.backend import set_seed
 from captioning.data.prepared import Prepared
 from captioning.training.batches import Batches, make_batches
 from captioning.training.checkpoint import (
@@ -47,7 +48,7 @@ def train(
     started with other settings or data.
     """
     # Before anything draws: the seed determines the initial weights.
-    keras.utils.set_random_seed(settings.seed)
+    set_seed(settings.seed)
     checkpoint = Checkpoint(folder / "checkpoint")
     batches, dev = (make_batches(prepared, split, settings) for split in ("train", "dev"))
     teachers, initial = starting_point.teachers, starting_point.initial

@@ -21,7 +21,7 @@ import keras
 import numpy as np
 from tqdm import tqdm
 
-from captioning.backend import uses_xla
+from captioning.backend import set_seed, uses_xla
 from captioning.data.prepared import Prepared
 from captioning.decoders.build import steps_of
 from captioning.decoders.kinds import READ_GRIDS
@@ -75,7 +75,7 @@ def finetune_on_cider(
     Ends as `loop.train` when the loss is no longer finite. Raises `CaptioningError` when there is
     no initial model, nothing to resume, or when it was started with other settings or data.
     """
-    keras.utils.set_random_seed(settings.seed)
+    set_seed(settings.seed)
     checkpoint = Checkpoint(folder / "checkpoint")
     data = describe_data(prepared)
     check_same_everywhere(settings, data, prepared)
