@@ -14,6 +14,7 @@ from captioning.inference.search import beam_search
 from captioning.inference.settings import DecodingSettings
 from captioning.pictures.tree_figure import draw_tree
 from tests.conftest import ROOT, Run, script
+from tests.test_app import ARGUMENTS, CHROMIUM
 from tests.test_search import random_tables, start_state, table_step
 
 CAT = ROOT / "samples" / "cat.jpg"
@@ -89,6 +90,27 @@ class Page(HTMLParser):
         own = dict(attrs)
         self.images += [own] * (tag == "img")
         self.links += [v for k, v in attrs if k in ("src", "href") and v]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="wants chromium")
+def test_axe_finds_nothing_on_the_page_and_it_fits_a_phone(
+    run_caption: Run, tmp_path: Path
+) -> None:
+    from axe_playwright_python.sync_playwright import Axe
+    from playwright.sync_api import sync_playwright
+
+    path = tmp_path / "cat.html"
+    model = ROOT / "models" / "flickr8k"
+    assert run_caption(CAT, "--explain", path, "--model", model)[0] == 0
+    with sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        for width, scheme in ((1440, "light"), (360, "dark")):
+            page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+            page.goto(path.as_uri())
+            assert page.evaluate("document.documentElement.scrollWidth") == width
+            found = Axe().run(page)
+            assert found.violations_count == 0, found.generate_report()
+        browser.close()
 
 
 def test_a_page_of_a_caption_without_tensorflow(tmp_path: Path) -> None:

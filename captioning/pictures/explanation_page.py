@@ -101,7 +101,7 @@ def _word(choice: WordChoice, photo: Image.Image) -> str:
         rows.append((choice.word, choice.probability))
     bars = "\n".join(
         f'<tr{" class=said" if other == choice.word else ""}><th scope="row">{escape(other)}</th>'
-        f'<td><span style="width:{0.62 * share:.1%}"></span>{percent(share)}</td></tr>'
+        f'<td><span style="width:{0.58 * share:.1%}"></span>{percent(share)}</td></tr>'
         for other, share in rows
     )
     kind = ' class="little"' if choice.word in LITTLE_WORDS else ""
