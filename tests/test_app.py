@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from captioning.app import folder_watch
 from tests.conftest import ROOT
 from tests.desks import Served, process, served, until
 from tests.sample_photos import make_photos
@@ -444,6 +445,31 @@ def test_another_folder_at_the_same_address_shows_its_own_photos_and_drafts(
                     assert caption(page).endswith("and a draft") == (name == "one")
                 page.close()
     assert sizes[0] == sizes[2] != sizes[1], sizes
+
+
+def test_a_chosen_photo_whose_file_goes_leaves_the_page(
+    browser: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(folder_watch, "PAUSE", 0.1)
+    folder = tmp_path / "photos"
+    make_photos(folder, 2)
+    with served(folder, tmp_path / "p.sqlite") as desk, browser.new_context() as context:
+        desk.captioned()
+        page = context.new_page()
+        page.set_viewport_size({"width": 360, "height": 780})
+        show(page, desk.url)
+        approve = page.locator("[data-deed=approve]").bounding_box()
+        list_begins = page.locator("#list").bounding_box()["y"]
+        assert approve["y"] + approve["height"] <= list_begins, "it is there without scrolling"
+        page.fill("#search", "photo 001")
+        page.keyboard.press("Enter")
+        page.locator("#name", has_text="photo 001").wait_for()
+        (folder / "photo 001.jpg").unlink()
+        page.wait_for_selector("#none")
+        assert not page.is_visible("#photo")
+        page.fill("#search", "")
+        page.locator(CHOSEN, has_text="photo 000").wait_for()
+        assert page.is_visible("#photo") and not page.is_visible("#none")
 
 
 def test_the_new_models_captions_are_compared_by_keyboard(browser: Any, tmp_path: Path) -> None:

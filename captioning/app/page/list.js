@@ -60,6 +60,7 @@ function arrange() {
   places = new Map(shown.map((number, place) => [number, place]));
   height = parseInt(getComputedStyle(document.documentElement).getPropertyValue("--row")) || 76;
   box.style.height = `${shown.length * height}px`;
+  document.getElementById("none").hidden = shown.length > 0 || store.rows.size === 0;
   if (chosen === null || !store.rows.has(chosen)) chosen = null;
   draw(true);
 }

@@ -176,12 +176,25 @@ function onChanges(changed) {
     if (!begun && (done === total || sortedAt === 0)) sortAgain();
     else get("again").hidden = false;
   }
-  if (list.chosenNumber() === null && store.rows.size) list.select(list.firstToDo() ?? list.ends(false));
+  chooseIfNone();
   if (changed.includes(list.chosenNumber())) {
     const row = store.rows.get(list.chosenNumber());
     if (row && !get("best").children.length && row.score !== null) photo.show(row.number);
     else photo.refill();
   }
+}
+
+// The keyboard stays where it is: somebody may be searching.
+function chooseIfNone() {
+  if (list.chosenNumber() !== null || !store.rows.size) return;
+  const next = list.firstToDo() ?? list.ends(false);
+  if (next === null) photo.show(null); // its file has gone, and the search leaves no other
+  else list.select(next, false);
+}
+
+function setFilter(changed) {
+  list.setFilter(changed);
+  chooseIfNone();
 }
 
 function sortAgain() {
@@ -213,10 +226,10 @@ function wire() {
   get("help").addEventListener("click", () => get("keys").showModal());
   get("keys-close").addEventListener("click", () => get("keys").close());
   get("search").addEventListener("input", (event) => {
-    list.setFilter({ text: event.target.value.trim().toLowerCase() });
+    setFilter({ text: event.target.value.trim().toLowerCase() });
     get("search").setAttribute("aria-description", `${list.shownCount()} photos`);
   });
-  get("show").addEventListener("change", (event) => list.setFilter({ state: event.target.value }));
+  get("show").addEventListener("change", (event) => setFilter({ state: event.target.value }));
   get("again").addEventListener("click", sortAgain);
   get("order").value = storing.setting("order", "sure");
   get("order").addEventListener("change", (event) => {
