@@ -461,6 +461,11 @@ def test_a_chosen_photo_whose_file_goes_leaves_the_page(
         approve = page.locator("[data-deed=approve]").bounding_box()
         list_begins = page.locator("#list").bounding_box()["y"]
         assert approve["y"] + approve["height"] <= list_begins, "it is there without scrolling"
+        # The photo stays in sight beside the word that it is looked at for.
+        page.wait_for_selector("#words button")
+        page.locator("#words button").last.focus()
+        light, word = (page.locator(place).bounding_box() for place in (".frame", "#words :focus"))
+        assert light["y"] + light["height"] <= word["y"] + 1 and light["y"] >= 0
         page.fill("#search", "photo 001")
         page.keyboard.press("Enter")
         page.locator("#name", has_text="photo 001").wait_for()

@@ -523,6 +523,9 @@ def fuzz(examples: int) -> None:
         suppress_health_check=list(hypothesis.HealthCheck),
     )
     def check(case: schemathesis.Case) -> None:
+        fields = case.body if isinstance(case.body, dict) else {}
+        # A field with an empty list is not in the form that is sent: nothing can be refused.
+        hypothesis.assume(all(fields[name] not in ([], {}) for name in fields if name != "photo"))
         asked.append(case.call_and_validate().status_code)
 
     asked: list[int] = []
