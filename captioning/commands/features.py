@@ -5,6 +5,7 @@ The first step: training reads these files. After a stop, the same command conti
 
 import argparse
 import json
+import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -263,9 +264,12 @@ def follow_model(options: argparse.Namespace) -> "Tokenizer":
     """Set the encoder of --like's model, and grids if it attends to them; give its vocabulary."""
     from captioning.data.text import Tokenizer
     from captioning.inference.description import read_description
+    from captioning.vision.own_weights import own_weights_of
 
     about = read_description(options.like)
     options.encoder = about["encoder"]["name"]
+    if options.weights == "imagenet":
+        options.weights = str(own_weights_of(options.like, options.encoder) or "imagenet")
     options.grids |= about.get("decoder") in READ_GRIDS
     return Tokenizer(tuple(about["words"]), about["cleaning"])
 
@@ -284,6 +288,19 @@ def report_check(options: argparse.Namespace) -> int:
     return 1 if report.harms else 0
 
 
+def keep_own_weights(weights: str, output: Path) -> None:
+    """A copy of a fine-tuned encoder's weights beside what it makes: the decoders need them."""
+    from captioning.files.whole import written_whole
+    from captioning.vision.own_weights import OWN_WEIGHTS
+
+    kept = output / OWN_WEIGHTS
+    if not weights.endswith(".npz"):
+        kept.unlink(missing_ok=True)
+    elif not (kept.is_file() and kept.samefile(weights)):
+        with written_whole(kept) as beside:
+            shutil.copyfile(weights, beside)
+
+
 def write_files(options: argparse.Namespace, dataset: "Dataset", like: "Tokenizer | None") -> None:
     """Encode the photos and write everything into the output's folder.
 
@@ -297,6 +314,7 @@ def write_files(options: argparse.Namespace, dataset: "Dataset", like: "Tokenize
     encoder = load_encoder(options.encoder, options.weights, options.precision)
     print(f"{options.encoder} computes in {encoder.precision}", file=sys.stderr)
     tokenizer = write_text_files(dataset, options.output, options.min_count, like)
+    keep_own_weights(options.weights, options.output)
     print(f"{len(tokenizer.words):,} words in the vocabulary", file=sys.stderr)
     began = time.perf_counter()
     settings = ExtractionSettings(

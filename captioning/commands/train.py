@@ -29,6 +29,10 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
         from captioning.commands.train_critic import train_critic_of
 
         return train_critic_of(options)
+    if options.finetune == "encoder":
+        from captioning.commands.train_encoder import finetune_encoder_of
+
+        return finetune_encoder_of(options)
     return train_distributed(options, train) if options.distributed else train(options)
 
 
@@ -39,12 +43,14 @@ def train(options: argparse.Namespace) -> int:
     from captioning.inference.description import read_description
     from captioning.inference.trained_model import load_trained_model
     from captioning.vision.features import read_features
+    from captioning.vision.own_weights import own_weights_of
 
     decoder = options.decoder or "merge"
     if options.initial:
         decoder = options.decoder or read_description(options.initial)["decoder"]
     settings = settings_of(options, decoder)
     prepared = read_prepared(options.data)  # before Keras: wrong data are reported at once
+    own_weights = own_weights_of(options.data, prepared.features.made_by["name"])
     if decoder in READ_GRIDS:
         prepared.features.grid_rows(prepared.splits["train"])
     teacher_features = list(map(read_features, options.teacher_data))
@@ -62,6 +68,7 @@ def train(options: argparse.Namespace) -> int:
         load_trained_model(options.initial) if options.initial else None,
         teachers,
         teacher_features,
+        own_weights,
     )
     with only_run(options.output) if is_first_process() else nullcontext():
         progress = train_model(

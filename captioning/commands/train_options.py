@@ -19,7 +19,13 @@ from captioning.commands.options import (
 from captioning.commands.train_distributed import OPTIONS, add_distribution
 from captioning.decoders.kinds import HEADS
 from captioning.errors import CaptioningError, command_line
-from captioning.training.settings import FINETUNING, SETTINGS, FinetuningSettings, TrainingSettings
+from captioning.training.settings import (
+    FINETUNING,
+    SETTINGS,
+    FinetuningSettings,
+    TrainingSettings,
+    with_encoder,
+)
 
 EXAMPLES = {
     "": "a merge model, on what features wrote",
@@ -75,22 +81,24 @@ def add_aim(add: Callable[..., Any]) -> None:
     """The options on what is aimed at beside the captions: rewards, teachers; or a critic."""
     add(
         "--finetune",
-        choices=["cider"],
-        help="self-critical fine-tuning of --initial on CIDEr instead of cross-entropy",
+        choices=["cider", "encoder"],
+        help="self-critical fine-tuning of --initial on CIDEr instead of cross-entropy; or its "
+        "encoder, an EfficientNet-Lite, trained along with it on the --photos themselves (wants a "
+        "GPU, or a night)",
     )
     add(
         "--samples",
         type=int,
         metavar="N",
-        help="with --finetune: captions sampled per photo "
+        help="with --finetune cider: captions sampled per photo "
         f"(default: {FINETUNING['merge'].samples})",
     )
     add(
         "--critic-reward",
         type=float,
         metavar="W",
-        help="with --finetune: beside a caption's CIDEr (0 to 10), W times how well it fits the "
-        f"photo as --initial's critic sees it (default: {FINETUNING['merge'].critic_reward})",
+        help="with --finetune cider: beside a caption's CIDEr (0 to 10), W times how well it fits "
+        f"the photo as --initial's critic sees it (default: {FINETUNING['merge'].critic_reward})",
     )
     add(
         "--teacher",
@@ -196,7 +204,7 @@ def own(setting: str) -> str:
 
     if not hasattr(FINETUNING["merge"], setting) or of(FINETUNING) == of(SETTINGS):
         return f"(default: {of(SETTINGS)})"
-    return f"(default: {of(SETTINGS)}; with --finetune: {of(FINETUNING)})"
+    return f"(default: {of(SETTINGS)}; with --finetune cider: {of(FINETUNING)})"
 
 
 def check_arguments(options: argparse.Namespace) -> None:
@@ -271,6 +279,13 @@ def check_combinations(options: argparse.Namespace) -> None:
             options.critic_reward and not options.initial,
             "--critic-reward wants the model that has the critic: name it with --initial",
         ),
+        *(
+            (
+                options.finetune == "encoder" and getattr(options, name),
+                f"{flag(name)} has no meaning for --finetune encoder",
+            )
+            for name in ("distributed", "log_dir", "resume")
+        ),
         (
             options.finetune and options.teacher,
             "--teacher has no meaning for --finetune, which has rewards instead of targets",
@@ -304,10 +319,16 @@ def settings_of(options: argparse.Namespace, decoder: str) -> TrainingSettings |
     Raises `CaptioningError` for an option that this kind of training doesn't have, or a width
     that can't be divided among the decoder's attention heads.
     """
-    own = (FINETUNING if options.finetune else SETTINGS)[decoder]
+    own: TrainingSettings | FinetuningSettings = SETTINGS[decoder]
+    if options.finetune == "cider":
+        own = FINETUNING[decoder]
+    elif options.finetune == "encoder":
+        own = with_encoder(SETTINGS[decoder])
     # The options have the names of the settings' fields, and None where nothing was given. Those
     # of the other kind of training are refused instead of ignored.
     known = {field.name for field in dataclasses.fields(own)} - {"decoder"}
+    if options.finetune == "encoder":
+        known -= {"width", "depth", "dropout"}  # the initial model's
     every = {
         f.name for kind in (TrainingSettings, FinetuningSettings) for f in dataclasses.fields(kind)
     } - {"decoder"}

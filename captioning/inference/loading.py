@@ -25,6 +25,7 @@ from captioning.inference.model_folder import (
 from captioning.inference.models import find_model
 from captioning.vision.encoders import UNKNOWN_WEIGHTS, Encoder, PhotoEncoder, weights_for
 from captioning.vision.onnx_encoder import load_onnx_encoder
+from captioning.vision.own_weights import own_weights_of
 
 if TYPE_CHECKING:
     from captioning.inference.neighbours import Neighbours
@@ -202,6 +203,8 @@ def load_encoder_of(model: ModelFolder, weights: str) -> Encoder:
     from captioning.vision.encoders import load_encoder
 
     signature = model.encoder
+    own = own_weights_of(model.folder, signature["name"])
+    weights = str(own) if own and weights == "imagenet" else weights
     encoder = load_encoder(signature["name"], weights)
     if signature["weights"] not in (encoder.fingerprint, UNKNOWN_WEIGHTS):
         raise CaptioningError(

@@ -24,6 +24,7 @@ from captioning.vision.encoders import (
 )
 from captioning.vision.images import MAX_PIXELS
 from captioning.vision.onnx_encoder import ENCODER, load_onnx_encoder
+from captioning.vision.own_weights import own_weights_of
 from captioning.vision.packed import Photo
 from captioning.vision.sharded_features import GRIDS, VECTORS
 
@@ -92,9 +93,12 @@ def features_task(
     `CaptioningError` for an unknown encoder, and for weights that can't be had or read.
     """
     check_encoder(name, weights)
-    if precision != "bfloat16" and weights == "imagenet":
+    own = own_weights_of(Path(model), name) if model else None
+    if precision != "bfloat16" and weights in ("imagenet", str(own)):
         signature: dict[str, Any] = {}
-        if name in LITE:
+        if own:
+            signature = read_description(Path(model))["encoder"]
+        elif name in LITE:
             signature = {**ENCODERS[name].as_dict(), "weights": VARIANTS[name].fingerprint}
         elif model and (Path(model) / ENCODER).is_file():
             signature = read_description(Path(model))["encoder"]

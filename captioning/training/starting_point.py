@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from captioning.data.prepared import Prepared
@@ -16,12 +17,14 @@ class StartingPoint:
 
     initial: the model to train further, instead of a new one; fine-tuning needs one; teachers:
     the models of a distillation; fine-tuning has none; teacher_features: of the training photos,
-    by encoders that teachers read and the trained model doesn't.
+    by encoders that teachers read and the trained model doesn't; own_weights: the file of the
+    encoder's weights, where it was fine-tuned.
     """
 
     initial: TrainedModel | None = None
     teachers: Sequence[TrainedModel] = ()
     teacher_features: Sequence[Features] = ()
+    own_weights: Path | None = None
 
     @property
     def models(self) -> list[TrainedModel]:

@@ -52,13 +52,16 @@ def _convolution(
     return layers.ReLU(6.0, name=f"{name}_relu")(x) if activated else x
 
 
-def load_efficientnet_lite(variant: Variant, size: int) -> keras.Model:
-    """The network of `build_efficientnet_lite` with its ImageNet weights.
+def load_efficientnet_lite(
+    variant: Variant, size: int, state: dict[str, np.ndarray] | None = None
+) -> keras.Model:
+    """The network of `build_efficientnet_lite` with its ImageNet weights, or those of `state`.
 
-    Raises `CaptioningError` when the package that brings them is missing, damaged, or another.
+    state: weights by PyTorch's names. Raises `CaptioningError` when the package that brings the
+    ImageNet weights is missing, damaged, or another.
     """
     network = build_efficientnet_lite(variant, size)
-    state = read_weights(variant)
+    state = read_weights(variant) if state is None else state
     for layer in network.layers:
         if layer.weights:
             layer.set_weights(_weights_of(layer, state))

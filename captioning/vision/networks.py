@@ -26,7 +26,11 @@ def load_network(name: str, weights: str = "imagenet") -> Any:
         from captioning.vision.efficientnet_lite import VARIANTS
         from captioning.vision.efficientnet_lite_keras import load_efficientnet_lite
 
-        return load_efficientnet_lite(VARIANTS[name], size)
+        if weights == "imagenet":
+            return load_efficientnet_lite(VARIANTS[name], size)
+        from captioning.vision.own_weights import read_own_weights
+
+        return load_efficientnet_lite(VARIANTS[name], size, read_own_weights(Path(weights), name))
 
     return load_application(name, weights)
 

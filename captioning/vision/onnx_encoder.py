@@ -14,6 +14,7 @@ from captioning.files.whole import written_whole
 from captioning.vision.efficientnet_lite import VARIANTS, read_weights
 from captioning.vision.efficientnet_lite_onnx import GRID, VECTOR, efficientnet_lite_graph
 from captioning.vision.encoders import ENCODERS, LITE, EncoderSettings, finite, grid_shape
+from captioning.vision.own_weights import fingerprint_of, own_weights_of, read_own_weights
 
 ENCODER = "encoder.onnx"
 """An exported encoder, in its model's folder."""
@@ -84,7 +85,7 @@ def load_onnx_encoder(signature: Mapping[str, Any], folder: Path) -> OnnxEncoder
     """
     name, file = signature["name"], Path(folder) / ENCODER
     if name in LITE and not file.is_file():
-        encoder = _load_lite(name)
+        encoder = _load_lite(name, own_weights_of(folder, name))
     else:
         encoder = OnnxEncoder(
             ENCODERS[name], Session(read_checked(file), str(file), convolves=True)
@@ -98,18 +99,23 @@ def load_onnx_encoder(signature: Mapping[str, Any], folder: Path) -> OnnxEncoder
     return encoder
 
 
-def _load_lite(name: str) -> OnnxEncoder:
-    """From the cache, otherwise from the package; then it's put into the cache if that can be."""
+def _load_lite(name: str, own: Path | None) -> OnnxEncoder:
+    """From the cache, otherwise built; then it's put into the cache if that can be.
+
+    own: the file of weights that stand in place of the package's.
+    """
     settings, variant = ENCODERS[name], VARIANTS[name]
-    file = f"{name}-{settings.size}-{variant.fingerprint}-{GRAPHS}.onnx"
+    fingerprint = fingerprint_of(own) if own else variant.fingerprint
+    file = f"{name}-{settings.size}-{fingerprint}-{GRAPHS}.onnx"
     cached = platformdirs.user_cache_path("image-captions", appauthor=False) / file
     if cached.is_file():
         try:
             return OnnxEncoder(settings, Session(read_checked(cached), str(cached), True))
         except CaptioningError:
             pass  # half-written or damaged: it's built again
-    notes = {"encoder": name, "weights": variant.fingerprint}
-    graph = efficientnet_lite_graph(variant, settings.size, read_weights(variant))
+    notes = {"encoder": name, "weights": fingerprint}
+    weights = read_own_weights(own, name) if own else read_weights(variant)
+    graph = efficientnet_lite_graph(variant, settings.size, weights)
     content = graph.as_bytes(notes)
     try:
         with written_whole(cached) as beside:
