@@ -4,6 +4,7 @@
 `captioner.json`  vocabulary and cleaning rules, encoder and its preprocessing, maximal length,
                   decoding defaults, how it was trained, versions
 `decoder_photo.onnx`, `decoder_step.onnx`, `encoder.onnx`  once exported: `model_folder` reads them
+`encoder.npz`     the encoder's own weights, where it was trained along with the decoder
 `trained_on.txt`  digests of the training photos' names and contents, which must not be scored
 `familiarity.npz` what the training photos' vectors are like, to tell photos that are unlike them
 `critic.npz`      chooses among a beam's captions, where `train.py --critic` trained one
