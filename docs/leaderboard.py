@@ -96,7 +96,7 @@ def published_table(rows: list[Published]) -> str:
 
 def own_table() -> str:
     """The scores of the models that come with the project, as `scores.json` has them."""
-    head = ["model", *SCORES, "decoder", "signature"]
+    head = ["model", "frozen", *SCORES, "decoder", "signature"]
     lines = [row_of(head), row_of(["---"] * len(head))]
     found = []
     for path in ROOT.glob("models/flickr8k*/scores.json"):
@@ -105,7 +105,9 @@ def own_table() -> str:
     for name, summary in found:
         values = [summary["scores"].get(score) for score in SCORES]
         signature = summary.get("signature", "").replace("|", " ")
-        cells = [f"[{name}](../models/{name}/README.md)"]
+        own_encoder = (ROOT / "models" / name / "encoder.npz").is_file()
+        frozen = "no, fine-tuned" if own_encoder else "yes"
+        cells = [f"[{name}](../models/{name}/README.md)", frozen]
         cells += [shown(value and value["value"]) for value in values]
         cells += [summary["decoder"], f"`{signature}`" if signature else "–"]
         lines.append(row_of(cells))

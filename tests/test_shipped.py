@@ -13,6 +13,7 @@ from captioning.inference.familiarity import is_unfamiliar
 from captioning.inference.loading import load
 from captioning.inference.models import SHIPPED
 from captioning.vision.encoders import grid_shape
+from captioning.vision.own_weights import OWN_WEIGHTS
 from tests.conftest import BLOCK13, ROOT, script
 from tests.sample_photos import make_photos
 
@@ -21,6 +22,7 @@ FOLDERS = [ROOT / "models" / name for name in SHIPPED if (ROOT / "models" / name
 
 ENCODERS = {
     "flickr8k": "efficientnet-lite2",
+    "flickr8k-tuned": "efficientnet-lite2",
     "flickr8k-xception": "xception-block13",
     "flickr8k-merge": "xception-block13",
 }
@@ -28,7 +30,9 @@ ENCODERS = {
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_a_shipped_model_is_whole_small_and_generates_sentences(folder: Path) -> None:
-    assert sum(file.stat().st_size for file in folder.iterdir()) < 32e6
+    has_encoder = (folder / OWN_WEIGHTS).is_file()
+    largest = 42e6 if has_encoder else 32e6
+    assert sum(file.stat().st_size for file in folder.iterdir()) < largest
     description = read_description(folder)
     assert description["encoder"]["name"] == ENCODERS[folder.name]
     captioner = load(folder)
@@ -46,7 +50,7 @@ def test_a_shipped_model_is_whole_small_and_generates_sentences(folder: Path) ->
 def test_all_models_are_shipped_and_small_together() -> None:
     assert [folder.name for folder in FOLDERS] == list(SHIPPED) == list(ENCODERS)
     sizes = [file.stat().st_size for folder in FOLDERS for file in folder.iterdir()]
-    assert sum(sizes) < 60e6
+    assert sum(sizes) < 95e6
 
 
 def test_the_shipped_model_captions_samples_alike_with_both_runtimes() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from captioning.errors import CaptioningError, command_line
 from captioning.inference.description import DESCRIPTION, read_description
 
-SHIPPED = ("flickr8k", "flickr8k-xception", "flickr8k-merge")
+SHIPPED = ("flickr8k", "flickr8k-tuned", "flickr8k-xception", "flickr8k-merge")
 """Models that come with the project, the first preferred."""
 
 DEMO = "demo"
