@@ -80,10 +80,12 @@ def test_console_and_scripts_have_the_same_options(command: str) -> None:
 def test_help_tells_the_defaults_of_fine_tuning() -> None:
     text = words(console("train", "--help").stdout)
     for told in (
-        "transformer 15; with --finetune: merge 3, attention 4, transformer 3)",
-        "0.0007; with --finetune: merge 1e-05, attention 3e-06, transformer 1e-05)",
-        "transformer 32; with --finetune: 32)",
-        "(default: 4; with --finetune: 3)",
+        "transformer 15; with --finetune cider: merge 3, attention 4, transformer 3; with",
+        "transformer 3; with --finetune encoder: 8)",
+        "0.0007; with --finetune cider: merge 1e-05, attention 3e-06, transformer 1e-05; with",
+        "transformer 1e-05; with --finetune encoder: 0.0003)",
+        "transformer 32; with --finetune cider: 32)",
+        "(default: 4; with --finetune cider: 3)",
         "captions sampled per photo (default: 5)",
     ):
         assert told in text

@@ -202,9 +202,13 @@ def own(setting: str) -> str:
             return next(iter(values.values()))
         return ", ".join(f"{decoder} {value}" for decoder, value in values.items())
 
-    if not hasattr(FINETUNING["merge"], setting) or of(FINETUNING) == of(SETTINGS):
-        return f"(default: {of(SETTINGS)})"
-    return f"(default: {of(SETTINGS)}; with --finetune cider: {of(FINETUNING)})"
+    told = of(SETTINGS)
+    if hasattr(FINETUNING["merge"], setting) and of(FINETUNING) != of(SETTINGS):
+        told += f"; with --finetune cider: {of(FINETUNING)}"
+    along = {"transformer": with_encoder(SETTINGS["transformer"])}
+    if of(along) != of({"transformer": SETTINGS["transformer"]}):
+        told += f"; with --finetune encoder: {of(along)}"
+    return f"(default: {told})"
 
 
 def check_arguments(options: argparse.Namespace) -> None:
