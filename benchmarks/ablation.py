@@ -110,7 +110,7 @@ def train_once(
 ) -> None:
     """Train the variant into its folder, unless it was before."""
     from captioning.inference.description import DESCRIPTION
-    from captioning.inference.trained_model import TrainedModel
+    from captioning.inference.trained_model import NEW_DECODING, TrainedModel
     from captioning.training.run import train_model
     from captioning.training.starting_point import StartingPoint
 
@@ -124,7 +124,7 @@ def train_once(
             prepared.tokenizer,
             prepared.features.made_by,
             prepared.longest,
-            decoding={},
+            decoding=NEW_DECODING,
             description={"training": None},
             model=model,
         )

@@ -277,7 +277,7 @@ def test_a_single_photo_and_one_without_a_caption(
     (tmp_path / "captions.txt").write_text("image,caption\nneu.png,a box\nschön.png,...\n")
     code, output, messages = run("--model", model, *own_photos)
     assert code == 0, messages
-    assert "all, 1 photos" in output
+    assert "all, 1 photo," in output
     assert "2 photos missing, without vector or caption (allein.png, schön.png)" in output
     (tmp_path / "neu.png").write_bytes(b"no photo")
     code, _, messages = run("--model", model, *own_photos)

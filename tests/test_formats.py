@@ -409,7 +409,9 @@ def test_options_that_contradict_each_other_are_refused(
 
 
 def test_a_model_that_is_trained_further_keeps_its_cleaning(tmp_path: Path) -> None:
-    options = argparse.Namespace(like=ROOT / "models" / "flickr8k", encoder="", grids=False)
+    options = argparse.Namespace(
+        like=ROOT / "models" / "flickr8k", encoder="", weights="imagenet", grids=False
+    )
     tokenizer = features.follow_model(options)
     assert tokenizer.cleaning == FIRST_CLEANING and len(tokenizer.words) > 1000
     (tmp_path / "text").mkdir()
