@@ -16,6 +16,7 @@ from captioning.files.onnx_session import Session
 from captioning.inference.description import read_description
 from captioning.inference.loading import load
 from captioning.inference.trained_model import load_trained_model
+from captioning.shards.vectors import features_task
 from captioning.training.inherited import inherit_own_weights
 from captioning.training.starting_point import StartingPoint
 from captioning.vision.efficientnet_lite import EPSILON, VARIANTS, read_weights, torch_name
@@ -190,6 +191,21 @@ def test_a_further_training_takes_the_weights_along(tuned: dict[str, Path], tmp_
         other = made_by | {"weights": VARIANTS[NAME].fingerprint}
         inherit_own_weights(start, other, tmp_path)
         assert not (tmp_path / OWN_WEIGHTS).exists()
+
+
+def test_a_training_into_the_initial_folder_keeps_the_weights(
+    tuned: dict[str, Path], tmp_path: Path
+) -> None:
+    model = Path(shutil.copytree(tuned["tuned"], tmp_path / "model"))
+    start = StartingPoint(load_trained_model(model))
+    inherit_own_weights(start, read_description(model)["encoder"], model)
+    assert fingerprint_of(model / OWN_WEIGHTS) == read_description(model)["encoder"]["weights"]
+
+
+def test_shards_are_encoded_by_the_own_weights_without_keras(tuned: dict[str, Path]) -> None:
+    model = tuned["tuned"]
+    task = features_task(NAME, str(model / OWN_WEIGHTS), "auto", 0, 10**6, str(model.resolve()))
+    assert task.runtime == "onnx" and dict(task.signature) == read_description(model)["encoder"]
 
 
 @pytest.mark.parametrize(

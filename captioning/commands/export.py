@@ -1,7 +1,6 @@
 """Write a trained model as ONNX graphs, which caption without Keras, and check that they agree."""
 
 import argparse
-import shutil
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -82,7 +81,7 @@ def export(about: "ModelFolder", weights: str, photos: list[Path]) -> list[str]:
     from captioning.inference.onnx_export import export_decoder, export_encoder
     from captioning.inference.trained_model import load_trained_model
     from captioning.vision.encoders import LITE
-    from captioning.vision.own_weights import own_weights_of
+    from captioning.vision.own_weights import keep_own_weights, own_weights_of
 
     # Beside their place, as a rename works within one disk only.
     with tempfile.TemporaryDirectory(dir=about.folder, prefix=".export-") as scratch:
@@ -90,7 +89,7 @@ def export(about: "ModelFolder", weights: str, photos: list[Path]) -> list[str]:
         export_decoder(load_trained_model(about.folder), beside)
         own = own_weights_of(about.folder, about.encoder["name"])
         if own:
-            shutil.copy(own, beside)
+            keep_own_weights(own, beside)
         elif about.encoder["name"] not in LITE:
             export_encoder(load_encoder_of(about, weights), beside)
         check_alike(

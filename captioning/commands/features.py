@@ -5,7 +5,6 @@ The first step: training reads these files. After a stop, the same command conti
 
 import argparse
 import json
-import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -288,17 +287,11 @@ def report_check(options: argparse.Namespace) -> int:
     return 1 if report.harms else 0
 
 
-def keep_own_weights(weights: str, output: Path) -> None:
+def keep_encoder(weights: str, output: Path) -> None:
     """A copy of a fine-tuned encoder's weights beside what it makes: the decoders need them."""
-    from captioning.files.whole import written_whole
-    from captioning.vision.own_weights import OWN_WEIGHTS
+    from captioning.vision.own_weights import keep_own_weights
 
-    kept = output / OWN_WEIGHTS
-    if not weights.endswith(".npz"):
-        kept.unlink(missing_ok=True)
-    elif not (kept.is_file() and kept.samefile(weights)):
-        with written_whole(kept) as beside:
-            shutil.copyfile(weights, beside)
+    keep_own_weights(Path(weights) if weights.endswith(".npz") else None, output)
 
 
 def write_files(options: argparse.Namespace, dataset: "Dataset", like: "Tokenizer | None") -> None:
@@ -314,7 +307,7 @@ def write_files(options: argparse.Namespace, dataset: "Dataset", like: "Tokenize
     encoder = load_encoder(options.encoder, options.weights, options.precision)
     print(f"{options.encoder} computes in {encoder.precision}", file=sys.stderr)
     tokenizer = write_text_files(dataset, options.output, options.min_count, like)
-    keep_own_weights(options.weights, options.output)
+    keep_encoder(options.weights, options.output)
     print(f"{len(tokenizer.words):,} words in the vocabulary", file=sys.stderr)
     began = time.perf_counter()
     settings = ExtractionSettings(

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from captioning.commands.features import add_encoding, follow_model, open_source
+from captioning.commands.features import add_encoding, follow_model, keep_encoder, open_source
 from captioning.commands.options import (
     check_at_least,
     check_views,
@@ -114,4 +114,5 @@ def main(arguments: Sequence[str] | None = None, program: str | None = None) -> 
         from captioning.data.prepared import write_text_files
 
         write_text_files(dataset, Path(options.output), options.min_count, like)
+        keep_encoder(options.weights, Path(options.output))
     return report(summary, options.output, "vectors")

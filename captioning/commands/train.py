@@ -50,7 +50,7 @@ def train(options: argparse.Namespace) -> int:
         decoder = options.decoder or read_description(options.initial)["decoder"]
     settings = settings_of(options, decoder)
     prepared = read_prepared(options.data)  # before Keras: wrong data are reported at once
-    own_weights = own_weights_of(options.data, prepared.features.made_by["name"])
+    own_weights = own_weights_of(options.data, prepared.features.made_by.get("name", ""))
     if decoder in READ_GRIDS:
         prepared.features.grid_rows(prepared.splits["train"])
     teacher_features = list(map(read_features, options.teacher_data))

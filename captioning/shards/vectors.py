@@ -94,7 +94,8 @@ def features_task(
     """
     check_encoder(name, weights)
     own = own_weights_of(Path(model), name) if model else None
-    if precision != "bfloat16" and weights in ("imagenet", str(own)):
+    is_own = own is not None and Path(weights).exists() and own.samefile(weights)
+    if precision != "bfloat16" and (weights == "imagenet" or is_own):
         signature: dict[str, Any] = {}
         if own:
             signature = read_description(Path(model))["encoder"]

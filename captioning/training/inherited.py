@@ -4,7 +4,6 @@ Only the decoder's weights are trained; a critic and what photos are like belong
 the vocabulary, which stay.
 """
 
-import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,11 @@ from typing import Any
 import numpy as np
 
 from captioning.errors import CaptioningError
-from captioning.files.whole import written_whole
 from captioning.inference.critic import read_critic, write_critic
 from captioning.inference.familiarity import Familiarity, read_familiarity
 from captioning.inference.trained_model import TrainedModel
 from captioning.training.starting_point import StartingPoint
-from captioning.vision.own_weights import OWN_WEIGHTS, fingerprint_of, own_weights_of
+from captioning.vision.own_weights import fingerprint_of, keep_own_weights, own_weights_of
 
 
 def inherit_decoding(initial: TrainedModel, output: Path) -> dict[str, Any]:
@@ -44,15 +42,11 @@ def inherit_own_weights(
 
     made_by: the signature of the encoder that made the data; those of another one are removed.
     """
-    (output / OWN_WEIGHTS).unlink(missing_ok=True)
-    initial = starting_point.initial
+    initial, name = starting_point.initial, made_by.get("name", "")
     files = [starting_point.own_weights]
-    files += [own_weights_of(initial.folder, made_by["name"])] if initial else []
-    for file in files:
-        if file and fingerprint_of(file) == made_by["weights"]:
-            with written_whole(output / OWN_WEIGHTS) as beside:
-                shutil.copyfile(file, beside)
-            return
+    files += [own_weights_of(initial.folder, name)] if initial else []
+    fitting = (f for f in files if f and fingerprint_of(f) == made_by.get("weights"))
+    keep_own_weights(next(fitting, None), output)
 
 
 def familiarity_of(initial: TrainedModel | None, train: np.ndarray, dev: np.ndarray) -> Familiarity:

@@ -6,6 +6,7 @@ It stands in place of the package that brings the ImageNet weights.
 """
 
 import hashlib
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +15,7 @@ import numpy as np
 
 from captioning.errors import CaptioningError
 from captioning.files.arrays import check_shapes, read_arrays, write_arrays
+from captioning.files.whole import written_whole
 from captioning.vision.efficientnet_lite import (
     EPSILON,
     HEAD,
@@ -93,6 +95,19 @@ def read_own_weights(file: Path, name: str) -> dict[str, np.ndarray]:
         weights[f"{norm}.running_mean"] = np.zeros(channels, np.float32)
         weights[f"{norm}.running_var"] = np.full(channels, 1 - EPSILON, np.float32)
     return weights
+
+
+def keep_own_weights(file: Path | None, folder: Path) -> None:
+    """Copy a file of own weights into a folder; without one, remove that of another encoder.
+
+    Raises as `written_whole`.
+    """
+    kept = Path(folder) / OWN_WEIGHTS
+    if file is None:
+        kept.unlink(missing_ok=True)
+    elif not (kept.is_file() and kept.samefile(file)):
+        with written_whole(kept) as beside:
+            shutil.copyfile(file, beside)
 
 
 def fingerprint_of(file: Path) -> str:
