@@ -30,6 +30,7 @@ CLIENTS, SECONDS = 8, 60
 PHOTOS = 20
 CHOSEN = ".row.is-chosen"
 
+# Pages are asked again and again (`until`): their policy forbids Playwright's wait_for_function.
 Page = Any
 """Playwright's page; its package is optional."""
 
@@ -382,7 +383,6 @@ def test_an_empty_page_shows_samples_and_takes_photos(browser: Any, tmp_path: Pa
         assert page.locator("#note b").count() == 0
         page.wait_for_selector(".row >> nth=1")
         page.locator("#webcam").click()
-        # By asking again: the page's policy forbids what Playwright waits with.
         until(lambda: page.locator("video").evaluate("video => video.videoWidth > 0"))
         page.locator("#shoot").click()
         until(lambda: chosen(page).startswith("webcam "))
@@ -434,13 +434,15 @@ def test_another_folder_at_the_same_address_shows_its_own_photos_and_drafts(
                 port = desk.port
                 desk.captioned()
                 page = show(context.new_page(), desk.url)
-                page.wait_for_function("document.getElementById('large').naturalWidth > 0")
                 large = "(({naturalWidth: w, naturalHeight: h}) => w / h)"
+                shown = "document.getElementById('large').naturalWidth > 0"
+                until(lambda: page.evaluate(shown))  # noqa: B023
                 sizes.append(page.evaluate(f"{large}(document.getElementById('large'))"))
                 if len(sizes) == 1:
                     page.keyboard.press("e")
                     page.keyboard.type(" and a draft")
-                    page.wait_for_function("Object.keys(localStorage).some(k => /draft/.test(k))")
+                    kept = "Object.keys(localStorage).some((key) => /draft/.test(key))"
+                    until(lambda: page.evaluate(kept))  # noqa: B023
                 else:
                     assert caption(page).endswith("and a draft") == (name == "one")
                 page.close()
@@ -496,6 +498,7 @@ def test_the_new_models_captions_are_compared_by_keyboard(browser: Any, tmp_path
         page.keyboard.press("Enter")
         page.focus("#learn")
         page.keyboard.press("Enter")
+        page.locator("#pairs section").nth(1).wait_for()
         first, second = page.locator("#pairs section").all_inner_texts()
         assert "a dog" in first and "my cat" in first and "not trained on" in first
         assert "the same" in second
@@ -510,7 +513,8 @@ def test_the_new_models_captions_are_compared_by_keyboard(browser: Any, tmp_path
         page.locator("#learning-says", has_text="The new model was deleted.").wait_for()
         assert page.evaluate("document.activeElement.id") == "learning-close"
         page.keyboard.press("Escape")
-        assert page.evaluate("document.activeElement.parentElement.id") == "settings"
+        # A dialog's closing is told to the page in a later turn of its events.
+        until(lambda: page.evaluate("document.activeElement.parentElement?.id") == "settings")
         assert not left.exists()
 
 

@@ -72,7 +72,8 @@ class Project:
     def update(self, files: Iterable[PhotoFile]) -> bool:
         """The files that are there now, as `begin`; whether any has come, gone or changed.
 
-        A file that has another's size and time, which is no longer there, is that one renamed.
+        A file that has another's size and time, which is no longer there, is that one renamed; of
+        several that could be it, the first.
         """
         found = {(os.fsencode(file.path), int(file.dropped)): file for file in files}
         with self._turn:
@@ -82,8 +83,8 @@ class Project:
                     "SELECT number, path, dropped, size, modified FROM files WHERE present"
                 )
             }
-        gone = {known[key][0]: known[key][1] for key in known.keys() - found.keys()}
-        renamed = {about: number for number, about in gone.items()}
+        gone = dict(about for key, about in known.items() if key not in found)
+        renamed = {gone[number]: number for number in sorted(gone, reverse=True)}
         new = [
             file
             for key, file in found.items()
@@ -105,16 +106,23 @@ class Project:
         return True
 
     def _rename(self, number: int, file: PhotoFile, revision: int) -> None:
-        path = os.fsencode(file.path)
-        # One that was here before, with that name, has no work of its own: photos have it.
-        self._database.execute(
-            "DELETE FROM files WHERE path = ? AND dropped = ?", (path, file.dropped)
-        )
-        self._database.execute(
+        run, path = self._database.execute, os.fsencode(file.path)
+        (before,) = run("SELECT path FROM files WHERE number = ?", (number,)).fetchone()
+        other = run(
+            "SELECT number FROM files WHERE path = ? AND dropped = ?", (path, file.dropped)
+        ).fetchone()
+        # One that had this name is gone, and stays in the table, since pages are told of it. The
+        # two exchange their names, by way of one that no file can have: each name is there once.
+        if other:
+            self._leave(other[0], revision)
+            run("UPDATE files SET path = x'00', photo = NULL WHERE number = ?", other)
+        run(
             "UPDATE files SET path = ?, photo = NULL, copy_of = NULL, revision = ? "
             "WHERE number = ?",
             (path, revision, number),
         )
+        if other:
+            run("UPDATE files SET path = ? WHERE number = ?", (before, other[0]))
 
     def _leave(self, number: int, revision: int) -> None:
         self._database.execute(
