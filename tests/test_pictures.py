@@ -23,18 +23,27 @@ def letters(figure: Figure, size: float) -> float:
     return size * PHONE / (72 * figure.get_figwidth())
 
 
-def test_captions_on_a_sheet_are_legible_on_a_phone() -> None:
+@pytest.mark.parametrize("columns", [1, 3, 4])
+@pytest.mark.parametrize("words", [1, 12, 40])
+def test_captions_on_a_sheet_are_legible_on_a_phone(columns: int, words: int) -> None:
     photos = [Image.new("RGB", (60, 40))] * 5
-    captions = ["a dog", *["the grass with a red star and a red house and a purple kite on it"] * 4]
-    figure = contact_sheet(photos, captions, columns=3)
+    words_of_one = (
+        "the grass with a red star and a red house and a purple kite on it " * 3
+    ).split()
+    captions = ["a dog", *[" ".join(words_of_one[:words])] * 4]
+    figure = contact_sheet(photos, captions, columns, marks="?x?")
     figure.draw_without_rendering()
     labels = [axes.xaxis.label for axes in figure.axes if axes.images]
-    assert all(letters(figure, label.get_fontsize()) > 7 for label in labels)
+    if columns <= 3:
+        assert all(letters(figure, label.get_fontsize()) > 7 for label in labels)
     boxes = [label.get_window_extent() for label in labels]
     pictures = [axes.get_window_extent() for axes in figure.axes if axes.images]
     others = [*boxes, *pictures]
     for box in boxes:
         assert sum(box.overlaps(other) for other in others) == 1, "overlaps"
+    for box in others:
+        assert 0 <= box.x0 < box.x1 <= figure.bbox.width, "cut at a side"
+        assert 0 <= box.y0 < box.y1 <= figure.bbox.height, "cut at the top or the bottom"
 
 
 def test_words_over_tiles_are_legible_on_a_phone() -> None:
