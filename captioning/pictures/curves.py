@@ -38,7 +38,7 @@ def _draw_training(axes: Axes, history: list[dict[str, float]], legend_columns: 
     on_train, on_dev = ("reward", "dev_CIDEr") if finetuned else ("loss", "dev_loss")
     best = (max if finetuned else min)(history, key=lambda row: row[on_dev])
     epochs = [row["epoch"] for row in history]
-    label = "train, sampled captions" if finetuned else "train"
+    label = "train, reward of samples" if finetuned else "train"
     axes.plot(epochs, [row[on_train] for row in history], "o-", color=BLUE, label=label)
     label = f"dev, best {best[on_dev]:.{1 if finetuned else 3}f} in epoch {best['epoch']}"
     axes.plot(epochs, [row[on_dev] for row in history], "s-", color=ORANGE, label=label)
