@@ -98,6 +98,15 @@ def test_a_file_renamed_to_anothers_name_takes_its_place(
     assert rows["c.jpg"]["number"] == numbers["b.jpg"] and rows["c.jpg"]["photo"] is None
 
 
+def test_a_dropped_file_moved_into_the_folder_is_found_there(tmp_path: Path) -> None:
+    project = Project(tmp_path / "p.sqlite")
+    project.begin([PhotoFile(Path("a.jpg"), dropped=True, size=5, modified=1)])
+    (row,) = project.rows()
+    assert project.update([file("a.jpg", size=5)])
+    (moved,) = project.rows()
+    assert (moved["number"], moved["dropped"]) == (row["number"], 0)
+
+
 def test_files_of_the_same_content_are_one_photo(tmp_path: Path) -> None:
     project, numbers = opened(tmp_path, "a.jpg", "b.jpg", "c.jpg")
     project.identify({numbers["c.jpg"]: "content of a.jpg"})

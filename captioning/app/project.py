@@ -106,23 +106,23 @@ class Project:
         return True
 
     def _rename(self, number: int, file: PhotoFile, revision: int) -> None:
-        run, path = self._database.execute, os.fsencode(file.path)
-        (before,) = run("SELECT path FROM files WHERE number = ?", (number,)).fetchone()
-        other = run(
-            "SELECT number FROM files WHERE path = ? AND dropped = ?", (path, file.dropped)
-        ).fetchone()
+        run, place = self._database.execute, (os.fsencode(file.path), int(file.dropped))
+        before = tuple(
+            run("SELECT path, dropped FROM files WHERE number = ?", (number,)).fetchone()
+        )
+        other = run("SELECT number FROM files WHERE path = ? AND dropped = ?", place).fetchone()
         # One that had this name is gone, and stays in the table, since pages are told of it. The
         # two exchange their names, by way of one that no file can have: each name is there once.
         if other:
             self._leave(other[0], revision)
             run("UPDATE files SET path = x'00', photo = NULL WHERE number = ?", other)
         run(
-            "UPDATE files SET path = ?, photo = NULL, copy_of = NULL, revision = ? "
+            "UPDATE files SET path = ?, dropped = ?, photo = NULL, copy_of = NULL, revision = ? "
             "WHERE number = ?",
-            (path, revision, number),
+            (*place, revision, number),
         )
         if other:
-            run("UPDATE files SET path = ? WHERE number = ?", (before, other[0]))
+            run("UPDATE files SET path = ?, dropped = ? WHERE number = ?", (*before, other[0]))
 
     def _leave(self, number: int, revision: int) -> None:
         self._database.execute(
